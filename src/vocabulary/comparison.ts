@@ -1,0 +1,42 @@
+// Two outcomes of one job held together.
+
+import type { Json } from './outcome.ts'
+
+/** What differs at a path. */
+export type DifferenceKind = 'missing' | 'extra' | 'type' | 'value' | 'order' | 'length'
+export const DIFFERENCE_KINDS = [
+  'missing',
+  'extra',
+  'type',
+  'value',
+  'order',
+  'length',
+] as const satisfies readonly DifferenceKind[]
+
+/**
+ * One difference. `path` is a JSON pointer into `{ result, error, effects }`; `kind` is seen from legacy: `missing` is
+ * there on legacy and not on target, `extra` the other way round. Both values are cut and redacted.
+ */
+export interface Difference {
+  readonly path: string
+  readonly kind: DifferenceKind
+  readonly legacy?: Json
+  readonly target?: Json
+}
+
+/** What a comparison came to. */
+export type ComparisonClass = 'matched' | 'mismatched' | 'ignored'
+
+/** Which of the two runs ended in an error. */
+export type ErrorSplit = 'none' | 'both' | 'target-only' | 'legacy-only'
+
+export interface Comparison {
+  readonly class: ComparisonClass
+  readonly errors: ErrorSplit
+  /** At most `MAX_DIFFERENCES`; `differenceCount` is the whole number. */
+  readonly differences: readonly Difference[]
+  readonly differenceCount: number
+}
+
+/** How many differences of one pair are kept. */
+export const MAX_DIFFERENCES = 50
