@@ -1,0 +1,496 @@
+// The ledger: the one store of everything that more than one process must agree on.
+//
+// Every operation is one transaction and safe to repeat (an answer may be lost; the same call again changes nothing
+// and answers alike). All times are ms since 1970 on the ledger's own clock, unless said otherwise. Operations on
+// several items are one round trip; items of one call are independent of each other and applied in order.
+// What an operation does to a row is written once, as pure functions, in `row-rules.ts`.
+
+import type { Comparison, ComparisonClass, Difference } from '../vocabulary/comparison.ts'
+import type { Dials } from '../vocabulary/dials.ts'
+import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
+import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
+
+/** Major version of the ledger's stored form. `open` migrates forward by adding only and refuses a newer one. */
+export const LEDGER_SCHEMA = 1
+
+/** How a migration's ledger counts and keeps; from the configuration, the same in every process. All in ms. */
+export interface LedgerSettings {
+  /** Width of a tally bucket of due time; default 10 s. */
+  readonly bucketMs: number
+  /** How long after a bucket's end late increments are still accepted, beyond the deadline; default 15 s. */
+  readonly slackMs: number
+  /** After its due time plus this a job without an outcome is overdue. */
+  readonly deadlineMs: number
+  /** How long finished rows are kept (H); default 1 h. */
+  readonly retainMs: number
+}
+
+// ---------------------------------------------------------------------------------------------------------- rows
+
+export type RowState = 'open' | 'running' | 'moving' | 'finished'
+
+/** How a row ended. `backend-failed`: the backend gave up without running the handler. */
+export type FinishClass = 'ok' | 'failed' | 'cancelled' | 'backend-failed'
+
+/** `none`: not shadowed. `open`: waits for both slots. The rest is final. */
+export type Verdict = 'none' | 'open' | 'shed' | 'orphaned' | ComparisonClass
+
+/** What is fixed when the row is inserted, and what every count of this job is filed under. */
+export interface RowStamp {
+  readonly route: Route
+  readonly reason: DecisionReason
+  readonly epoch: number
+  /** When the job is due. */
+  readonly dueAt: number
+  /** First counted job of its key in this epoch; the units of the gates. */
+  readonly firstOfKey: boolean
+  /** Key hash mod 64. */
+  readonly group: number
+  readonly fenced: boolean
+  readonly adopted: boolean
+}
+
+/** One job's row. */
+export interface JobRow {
+  readonly id: string
+  readonly state: RowState
+  readonly side: Side
+  readonly gen: number
+  /** Token of the run that holds or last held the row; undefined before the first claim. */
+  readonly token?: string
+  readonly leaseUntil: number
+  readonly effectsBegun: boolean
+  readonly fails: number
+  readonly starts: number
+  readonly maxAttempts: number
+  readonly stamp: RowStamp
+  /** When the row was inserted. */
+  readonly pinnedAt: number
+  /** Instance (`Presence.instance`) of the producer; undefined for adopted jobs. */
+  readonly producer?: string
+  /** When the first claim was granted. */
+  readonly startedAt?: number
+  readonly finishedAt?: number
+  readonly class?: FinishClass
+  readonly verdict: Verdict
+  readonly controlVerdict: Verdict
+  /** Final outcomes, write-once; dropped from the slots once both verdicts are closed, but for the primary's. */
+  readonly slots: Slots
+  /** Copies that came after their verdict was closed without them, each counted once as `late-outcome`. */
+  readonly lateArms?: readonly Arm[]
+  /** The sweeper asked the backend about this overdue job and found no copy. */
+  readonly lostAt?: number
+}
+
+export type Slots = Readonly<Partial<Record<Arm, Outcome>>>
+
+/** Both verdicts and what is there to compare, as `finish` answers it. */
+export interface PairState {
+  readonly route: Route
+  readonly verdict: Verdict
+  readonly controlVerdict: Verdict
+  readonly slots: Slots
+}
+
+export interface PinRequest {
+  readonly id: string
+  /** True when the library made the id in this very call: the ledger may skip looking for a finished row. */
+  readonly fresh: boolean
+  readonly route: Route
+  readonly reason: DecisionReason
+  readonly epoch: number
+  /** The job is due `delayMs` after the pin. */
+  readonly delayMs: number
+  readonly maxAttempts: number
+  /** Key hash mod 2^20, the bit of the first-of-key test; undefined when the key is the id (always first). */
+  readonly keySlot?: number
+  /** Key hash mod 64. */
+  readonly group: number
+  /** This shadowed job also gets a control. */
+  readonly control: boolean
+  readonly producer: string
+}
+
+export interface PinAnswer {
+  /** `exists`: a row was there; its stamp wins. */
+  readonly status: 'pinned' | 'exists'
+  readonly state: RowState
+  readonly side: Side
+  readonly gen: number
+  readonly route: Route
+  readonly reason: DecisionReason
+  readonly epoch: number
+  readonly dueAt: number
+  readonly fenced: boolean
+  /** This job is to get a control (`controlVerdict` is not `none`). */
+  readonly control: boolean
+}
+
+export interface ClaimRequest {
+  readonly id: string
+  readonly side: Side
+  readonly gen: number
+  /** Made anew for every delivery, the same when the call is repeated. */
+  readonly token: string
+  readonly leaseMs: number
+  /** From the copy's stamp; an absent row is inserted only for unfenced copies. */
+  readonly fenced: boolean
+  /** Nothing is known of this handler's effects (`shadow: 'off'`): the claim counts as their beginning. */
+  readonly effectsUnknown: boolean
+  readonly maxAttempts: number
+  /** Above this many starts the job is failed (`starts-exceeded`): it kills its workers. */
+  readonly maxStarts: number
+  /** What to insert when there is no row: a job without stamp (adopted) or an unfenced one. */
+  readonly absent: { readonly route: Route; readonly epoch: number; readonly dueAt: number; readonly adopted: boolean }
+}
+
+export type ClaimAnswer =
+  | {
+      readonly status: 'granted'
+      readonly attempt: number
+      readonly fails: number
+      readonly maxAttempts: number
+      readonly starts: number
+      readonly stamp: RowStamp
+      readonly effectsBegun: boolean
+      readonly verdict: Verdict
+    }
+  /** Another run holds the row until `leaseUntil`: wait, holding the backend's lease. */
+  | { readonly status: 'busy'; readonly leaseUntil: number; readonly now: number }
+  /** Replay what is stored, then ack. `outcome` is undefined when it was not kept (`result-too-large`, cancelled). */
+  | { readonly status: 'finished'; readonly class: FinishClass; readonly outcome?: Outcome }
+  /** The copy is of an older generation: ack without running. */
+  | { readonly status: 'drop' }
+  /** Back to waiting without spending an attempt. */
+  | { readonly status: 'defer' }
+  /** A fenced copy without a row: park it visibly. */
+  | { readonly status: 'park' }
+
+export interface BeginRequest {
+  readonly id: string
+  readonly gen: number
+  readonly token: string
+}
+export interface ExtendRequest extends BeginRequest {
+  readonly leaseMs: number
+}
+
+export interface FinishRequest {
+  readonly id: string
+  readonly side: Side
+  readonly gen: number
+  readonly arm: Arm
+  /** Of the claim; for shadows and controls any text that is the same when the call is repeated. */
+  readonly token: string
+  readonly outcome: Outcome
+  /** A failure that no further attempt may follow, whatever the row says. */
+  readonly fatal: boolean
+  readonly effectFailed: boolean
+  /** Latency buckets (`comparison/latency.ts`) of run and wait time. */
+  readonly runBucket: number
+  readonly waitBucket: number
+  /** Set when the run went on without the ledger and is reported after the fact: inserts an absent row. */
+  readonly unrecorded?: { readonly epoch: number; readonly dueAt: number; readonly route: Route; readonly adopted: boolean }
+}
+
+export type FinishAnswer =
+  /** Stored (now or by an earlier call of the same token). `pair` only for shadowed jobs. */
+  | { readonly status: 'finished'; readonly class: FinishClass; readonly pair?: PairState }
+  /** The attempt failed and the row is open again. */
+  | { readonly status: 'retry'; readonly fails: number; readonly maxAttempts: number }
+  /** Not accepted: `done` (somebody else finished it), `token`, `generation`, `moving`, `absent`. */
+  | { readonly status: 'refused'; readonly why: 'done' | 'token' | 'generation' | 'moving' | 'absent'; readonly class?: FinishClass }
+
+/** A job that went to legacy while the ledger could not be asked; inserted if absent. */
+export interface NoteRequest {
+  readonly id: string
+  readonly epoch: number
+  readonly dueAt: number
+  readonly reason: DecisionReason
+  readonly maxAttempts: number
+  readonly group: number
+  readonly producer: string
+}
+
+export interface CompareRequest {
+  readonly id: string
+  /** `pair`: primary and shadow. `control`: the run on legacy and the control. */
+  readonly which: 'pair' | 'control'
+  readonly comparison: Comparison
+}
+
+export type CancelAnswer = 'cancelled' | 'running' | 'finished' | 'absent' | 'moving'
+
+export interface RowLedger {
+  /** Protocol, producer 2. Also does the first-of-key test and counts the dispatch. */
+  pin(requests: readonly PinRequest[]): Promise<readonly PinAnswer[]>
+  /** Takes back pins whose enqueue is known to be refused (row open, generation 0, never started): counts `refused`. */
+  unpin(ids: readonly string[]): Promise<void>
+  note(requests: readonly NoteRequest[]): Promise<void>
+  claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]>
+  /** Protocol, worker 3; false: refused, abort and apply the drop rule. */
+  begin(requests: readonly BeginRequest[]): Promise<readonly boolean[]>
+  /** Heartbeat; false: the row is no longer held with this token. */
+  extend(requests: readonly ExtendRequest[]): Promise<readonly boolean[]>
+  finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]>
+  /** Open → finished(cancelled). */
+  cancel(id: string): Promise<CancelAnswer>
+  /** Closes an unfinished row because the backend gave the job up: → finished(backend-failed), keeping `error`. */
+  closeFailed(id: string, error: StoredError): Promise<boolean>
+  /** Notes on an unfinished row that the sweeper found no copy (`lost` true) or found one again (false). */
+  markLost(id: string, lost: boolean): Promise<void>
+  row(id: string): Promise<JobRow | undefined>
+  /**
+   * Unfinished rows, and finished ones with an open verdict, in no order, a page at a time: every such row that exists
+   * during the whole scan is returned at least once. `cursor` undefined starts; an answer without `cursor` ends.
+   */
+  scan(options: { cursor?: string; limit: number }): Promise<{ rows: readonly JobRow[]; cursor?: string }>
+}
+
+export interface PairLedger {
+  /** Verdict open and shadow (or control) slot empty → shed. */
+  shed(requests: readonly { readonly id: string; readonly which: 'pair' | 'control' }[]): Promise<void>
+  /** Both slots and verdict open → compared; false: it was closed already, or a slot is empty. */
+  compare(requests: readonly CompareRequest[]): Promise<readonly boolean[]>
+  /** Exactly one slot filled, due + deadline + slack passed, verdict open → orphaned. */
+  orphan(requests: readonly { readonly id: string; readonly which: 'pair' | 'control' }[]): Promise<readonly boolean[]>
+  /** Mismatches kept as samples: newest first, the newest `SAMPLES_KEPT` and at least one of each (path, kind). */
+  samples(options?: { id?: string }): Promise<readonly Sample[]>
+}
+
+export const SAMPLES_KEPT = 100
+/** Distinct (path, kind) groups that are counted by name; further ones are counted together under the path `…`. */
+export const DIFFERENCE_GROUPS_KEPT = 1000
+
+export interface Sample {
+  readonly id: string
+  readonly which: 'pair' | 'control'
+  readonly at: number
+  readonly epoch: number
+  readonly comparison: Comparison
+}
+
+// ------------------------------------------------------------------------------------------------------- tallies
+
+/**
+ * `job`: every counted job. `key`: only the first of its key in the epoch. `excluded`: jobs that no gate judges
+ * (adopted, unflagged, moved). `late`: written after the bucket was closed. Reports sum `job`, `excluded` and `late`.
+ */
+export type Family = 'job' | 'key' | 'excluded' | 'late'
+
+/** `family/measure`, e.g. `job/ok.target`; the measures are listed in `row-rules.ts`. */
+export type CountKey = `${Family}/${string}`
+
+export interface TallyBucket {
+  readonly epoch: number
+  /** Start of the bucket of due time, and its width: rolled-up buckets are wider. */
+  readonly start: number
+  readonly widthMs: number
+  readonly counts: Readonly<Record<CountKey, number>>
+}
+
+/** Latency histograms: name `run.primary.legacy`, `run.shadow.target`, `run.control.legacy`, `wait.legacy`, … → bucket → n. */
+export interface Histogram {
+  readonly epoch: number
+  readonly name: string
+  readonly counts: ReadonlyMap<number, number>
+}
+
+/** Differences grouped over pairs of one kind; `path` has `*` for array positions. */
+export interface DifferenceGroup {
+  readonly epoch: number
+  readonly which: 'pair' | 'control'
+  readonly path: string
+  readonly kind: Difference['kind']
+  /** Pairs in which this group occurs at least once. */
+  readonly pairs: number
+  readonly example: { readonly id: string; readonly legacy?: Json; readonly target?: Json }
+}
+
+export interface Gauges {
+  /** Rows in state open, by the side on which they wait (delayed ones too). */
+  readonly waiting: Readonly<Record<Side, number>>
+  readonly running: Readonly<Record<Side, number>>
+  readonly moving: number
+  /** Running, lease over, effects begun. */
+  readonly inDoubt: Readonly<Record<Side, number>>
+  /** Unfinished and marked lost. */
+  readonly lost: Readonly<Record<Side, number>>
+  /** Unfinished and past due + deadline. */
+  readonly overdue: number
+  /** Verdict open. */
+  readonly pairsOpen: number
+  readonly controlsOpen: number
+}
+
+/** Everything that a gate or a report reads, from one consistent read. */
+export interface Snapshot {
+  readonly now: number
+  readonly control: ControlState
+  readonly settings: LedgerSettings
+  readonly epochs: readonly EpochRecord[]
+  readonly buckets: readonly TallyBucket[]
+  readonly histograms: readonly Histogram[]
+  readonly differences: readonly DifferenceGroup[]
+  readonly gauges: Gauges
+}
+
+export interface TallyLedger {
+  /** All epochs, or one. */
+  snapshot(options?: { epoch?: number }): Promise<Snapshot>
+  /** Adds to counters that belong to no row (`unrecorded`, …), in the bucket of now, family `excluded`. */
+  bump(measure: string, n: number): Promise<void>
+  /** Merges closed buckets older than an hour into hours, older than two days into days; frees what retention allows. */
+  compact(): Promise<{ merged: number; purged: number }>
+}
+
+// ------------------------------------------------------------------------------------------------------- control
+
+/** A stretch of time with the same dials and versions. */
+export interface EpochRecord {
+  readonly epoch: number
+  readonly startedAt: number
+  readonly dials: Dials
+  readonly flagRevision: string
+  /** Handler versions. */
+  readonly versions: Readonly<Partial<Record<Side, string>>>
+  /** Fingerprint of what else changes the meaning of counts: deadline, compare rules, plan. */
+  readonly rules: string
+  readonly latched: boolean
+  readonly by: string
+}
+
+export interface ControlState {
+  readonly now: number
+  readonly latch: { readonly set: boolean; readonly revision: number; readonly by?: string; readonly why?: string; readonly at?: number }
+  /** Highest target share allowed, 0 to 1; 1 while no plan is being driven. */
+  readonly ceiling: number
+  /** Share of the shadowed jobs that also get a control. */
+  readonly controlShare: number
+  /** Epoch 0 is the time before the first one was opened. */
+  readonly epoch: EpochRecord
+}
+
+export interface ControlLedger {
+  control(): Promise<ControlState>
+  /** Sets or clears the latch; also opens an epoch (`latched`) and writes the audit entry, in one transaction. */
+  setLatch(request: { set: boolean; by: string; why?: string }): Promise<ControlState>
+  setCeiling(request: { ceiling: number; by: string; why?: string }): Promise<ControlState>
+  setControlShare(request: { share: number; by: string; why?: string }): Promise<ControlState>
+  /** Compare-and-set on the number of the current epoch; answers the state after the call, whoever won. */
+  openEpoch(request: {
+    expect: number
+    dials: Dials
+    flagRevision: string
+    versions: Readonly<Partial<Record<Side, string>>>
+    rules: string
+    by: string
+  }): Promise<ControlState>
+}
+
+/** What a live process tells of itself about one migration. */
+export interface Presence {
+  /** Unique for the life of the process and migration handle: a short random text. */
+  readonly instance: string
+  readonly pid: number
+  readonly host: string
+  readonly startedAt: number
+  /** Handler versions by the sides whose queue this process works on. */
+  readonly works: Readonly<Partial<Record<Side, string>>>
+  /** Sides whose shadow queue it works on. */
+  readonly shadows: readonly Side[]
+  readonly produces: boolean
+  readonly flagRevision: string
+  readonly flagHealth: string
+  readonly latchRevision: number
+  /** Enqueues that were pinned and not yet answered by the backend. */
+  readonly inFlight: number
+  /** Every pin of this instance made before this time (ledger clock) has been answered by the backend. */
+  readonly confirmedBefore: number
+  /** Its own clock minus the ledger's, ms. */
+  readonly skewMs: number
+}
+
+export interface PresenceRecord extends Presence {
+  readonly at: number
+  /** No heartbeat for longer than `PRESENCE_TTL_MS`, or closed. */
+  readonly gone: boolean
+}
+export const PRESENCE_TTL_MS = 5000
+
+export interface PresenceLedger {
+  /** Heartbeat; answers the control state, so that one call a second keeps a process current. */
+  beat(presence: Presence): Promise<ControlState>
+  /** The last heartbeat of a process that closes in order. */
+  leave(presence: Presence): Promise<void>
+  /** Live ones and those gone for less than the retention. */
+  presence(): Promise<readonly PresenceRecord[]>
+  /** Held by `holder` for `ttlMs` from now if it is free, over, or already its own. */
+  acquireLease(name: string, holder: string, ttlMs: number): Promise<{ held: boolean; holder: string; until: number }>
+  releaseLease(name: string, holder: string): Promise<void>
+}
+
+// --------------------------------------------------------------------------------------------------------- audit
+
+export interface AuditEntry {
+  readonly at: number
+  /** `user@host` or what `--by` said. */
+  readonly by: string
+  /** What was done, e.g. `latch`, `unlatch`, `flag-set`, `ceiling`, `epoch`, `discard`. */
+  readonly action: string
+  readonly why?: string
+  readonly data: Json
+}
+
+export interface AuditLedger {
+  /** Appends; never changed, never removed. */
+  audit(entry: Omit<AuditEntry, 'at'>): Promise<void>
+  /** Newest first. */
+  history(options?: { limit?: number }): Promise<readonly AuditEntry[]>
+}
+
+// --------------------------------------------------------------------------------------------------- the whole
+
+/** The ledger of one migration. */
+export interface MigrationLedger
+  extends RowLedger,
+    PairLedger,
+    TallyLedger,
+    ControlLedger,
+    PresenceLedger,
+    AuditLedger {
+  readonly migration: string
+}
+
+export interface LedgerFact {
+  readonly name: string
+  readonly value: string
+  readonly status: 'ok' | 'warn' | 'bad'
+  readonly advice?: string
+}
+
+export interface Ledger {
+  readonly kind: string
+  /** Connects, creates or migrates what is stored. `ledger-unavailable`, `ledger-schema`, `adapter-missing`. */
+  open(): Promise<void>
+  /** The handle of a migration; needs `open` first. Cheap; the same settings give the same handle. */
+  migration(name: string, settings: LedgerSettings): MigrationLedger
+  /** Migrations ever seen in this namespace. */
+  migrations(): Promise<readonly string[]>
+  /** The ledger's clock and the round trip. */
+  ping(): Promise<{ now: number; roundTripMs: number }>
+  /** For `doctor`: version, durability, eviction policy, persistence, disk. */
+  facts(): Promise<readonly LedgerFact[]>
+  close(): Promise<void>
+}
+
+export interface LedgerContext {
+  /** In every key. */
+  readonly namespace: string
+}
+
+/** What a configuration holds: importing it opens nothing. */
+export interface LedgerSpec {
+  readonly kind: string
+  create(context: LedgerContext): Ledger
+}

@@ -1,0 +1,165 @@
+// What a queue backend must offer. An adapter translates and does nothing else: every rule (fencing, attempts,
+// time-outs, comparing) is the library's.
+
+import type { Backoff } from '../vocabulary/job.ts'
+
+/** What a backend can do beyond the must; said once, in the adapter's table. */
+export interface Capabilities {
+  /** Jobs may be due later. */
+  readonly delay: boolean
+  /** Smaller numbers first, 0 (highest, the default) to 2 097 151. */
+  readonly priority: boolean
+  /** Exponential pauses between attempts. */
+  readonly backoff: boolean
+  /** Hands a running job back to waiting without spending an attempt; else `defer` parks it and the sweeper re-enqueues. */
+  readonly defer: boolean
+  /** Lists waiting and delayed jobs. */
+  readonly list: boolean
+  /** Removes a job that is waiting or delayed, and never one that runs. */
+  readonly remove: boolean
+  /** Knows of a waiting job that it was never started. */
+  readonly neverStarted: boolean
+  readonly pause: 'none' | 'local' | 'global'
+  readonly progress: boolean
+  /** Keeps a handler's result in its own store. */
+  readonly result: boolean
+  /** Several job names in one queue. */
+  readonly jobNames: boolean
+  /** Largest accepted envelope in bytes. */
+  readonly maxPayloadBytes: number
+}
+export type CapabilityName = keyof Capabilities
+
+/** A job on its way to the backend. */
+export interface OutgoingJob {
+  /** In a form that every backend accepts: letters, digits, `_` and `-`, never all digits, at most 120 characters. */
+  readonly backendId: string
+  /** The envelope; JSON. */
+  readonly data: unknown
+  /** Due after this many ms; 0: now. */
+  readonly delayMs: number
+  readonly priority?: number
+  /** Attempts in all. */
+  readonly attempts: number
+  readonly backoff?: Backoff
+}
+
+/**
+ * `unknown`: the connection broke after sending, the job may be stored: send the same id again.
+ * `refused`: certainly not stored.
+ */
+export type EnqueueAnswer =
+  | { readonly status: 'accepted' }
+  | { readonly status: 'duplicate' }
+  | { readonly status: 'unknown'; readonly cause: unknown }
+  | { readonly status: 'refused'; readonly cause: unknown }
+
+/** One run that the backend hands out. */
+export interface Delivery<Native = unknown> {
+  readonly backendId: string
+  /** The stored envelope or plain payload, parsed. */
+  readonly data: unknown
+  /** The backend's count: 1 for the first attempt. */
+  readonly attempt: number
+  /** Attempts that the backend will make in all. */
+  readonly attempts: number
+  /** When it was put into the backend, ms on the backend's clock; undefined if not known. */
+  readonly enqueuedAt?: number
+  /** The backend's own job object. */
+  readonly native: Native
+  progress(value: unknown): Promise<void>
+}
+
+/** What is to become of a delivery. The adapter carries it out before it takes the next job. */
+export type Disposition =
+  | { readonly kind: 'ack'; readonly result: unknown }
+  /** `retry` false: no further attempt, whatever attempts are left. */
+  | { readonly kind: 'fail'; readonly error: unknown; readonly retry: boolean }
+  /** Back to waiting after `delayMs`, no attempt spent; where the backend cannot, parked. */
+  | { readonly kind: 'defer'; readonly delayMs: number }
+  /** A durable copy into the park list, then the source is removed. */
+  | { readonly kind: 'park'; readonly reason: ParkReason }
+
+/** `late`: a fenced copy without a row. `deferred`: back to waiting by the sweeper. `moving`: taken by a mover. `newer`: an envelope of a newer version. */
+export type ParkReason = 'late' | 'deferred' | 'moving' | 'newer' | 'damaged'
+
+export interface ParkedJob {
+  readonly backendId: string
+  readonly data: unknown
+  readonly reason: ParkReason
+  readonly parkedAt: number
+  /** Not before this, ms on the backend's clock. */
+  readonly runAt: number
+  readonly priority?: number
+  readonly attempts: number
+  readonly attemptsMade: number
+  readonly backoff?: Backoff
+}
+
+export interface QueueCounts {
+  /** Ready to run now. */
+  readonly waiting: number
+  readonly delayed: number
+  readonly running: number
+  readonly failed: number
+  readonly parked: number
+  /** Age of the oldest ready job, ms; undefined if there is none or the backend cannot tell. */
+  readonly oldestReadyMs?: number
+}
+
+/** Where a backend says that a job is. */
+export type QueuePlace = 'waiting' | 'delayed' | 'running' | 'failed' | 'completed' | 'parked' | 'absent'
+
+export interface Consumer {
+  /** Takes no further job; waits for the running ones, at most `timeoutMs`. True: all ended. */
+  stop(options: { timeoutMs: number }): Promise<boolean>
+}
+
+export interface ConsumeOptions {
+  readonly concurrency: number
+  /** Told of errors of the connection or the backend's own loop; never of handler errors. */
+  readonly onError: (error: unknown) => void
+}
+
+export interface Queue<Native = unknown> {
+  /** Adapter name, e.g. `bullmq`. */
+  readonly kind: string
+  /** The backend's queue name, for people. */
+  readonly name: string
+  readonly capabilities: Capabilities
+  /** Connects; loads the backend's library. Called before anything else, may be called again. `adapter-missing`, `adapter-version`. */
+  open(): Promise<void>
+  /** One answer a job, in order; never throws for what a job's answer can say. */
+  enqueue(jobs: readonly OutgoingJob[]): Promise<readonly EnqueueAnswer[]>
+  /** `deliver` never throws. */
+  consume(deliver: (delivery: Delivery<Native>) => Promise<Disposition>, options: ConsumeOptions): Promise<Consumer>
+  /** For a worker of the user's own: what its processor was called with. */
+  fromNative(args: readonly unknown[]): Delivery<Native>
+  /** For a worker of the user's own: resolves with what its processor is to return, or rejects with what it is to throw. */
+  toNative(delivery: Delivery<Native>, args: readonly unknown[], disposition: Disposition): Promise<unknown>
+  counts(): Promise<QueueCounts>
+  /** Where this job is. With `failed` the backend's own reason. */
+  find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }>
+  /** True: it was waiting or delayed and is gone. Needs the capability `remove`. */
+  remove(backendId: string): Promise<boolean>
+  parked(options?: { limit?: number }): Promise<readonly ParkedJob[]>
+  /** Puts a parked job back to waiting under its id, then removes it from the park list. False: it was not parked. */
+  unpark(backendId: string): Promise<boolean>
+  /** Removes a parked job for good. */
+  dropParked(backendId: string): Promise<boolean>
+  /** Lists up to `limit` waiting or delayed jobs, oldest first. Needs the capability `list`. */
+  list(options: { place: 'waiting' | 'delayed'; limit: number }): Promise<readonly { backendId: string; data: unknown }[]>
+  /** The sibling queue for shadow and control copies (`email` → `email.shadow`), over the same connection where it can. */
+  shadow(): Queue<Native>
+  /** Closes what it opened itself; what was handed in stays open. */
+  close(): Promise<void>
+}
+
+/** What a configuration holds: importing it opens no connection. `Native` types `ctx.native`. */
+export interface QueueSpec<Native = unknown> {
+  readonly kind: string
+  readonly capabilities: Capabilities
+  create(): Queue<Native>
+  /** Never there; carries the type. */
+  readonly __native?: Native
+}

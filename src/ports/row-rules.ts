@@ -1,0 +1,553 @@
+// What each ledger operation does to one row: the state machine of `docs/protocol.md` as pure functions.
+//
+// The SQLite ledger runs these functions inside its transaction; the Redis ledger's Lua says the same again, held to
+// these by the contract suite. Rows are never changed in place.
+
+import type { ErrorSplit } from '../vocabulary/comparison.ts'
+import { DOUBTS, isShadowed, otherSide, sideOf, sideOfArm, type Arm, type Side } from '../vocabulary/job.ts'
+import type { Outcome, StoredError } from '../vocabulary/outcome.ts'
+import type {
+  BeginRequest,
+  CancelAnswer,
+  ClaimAnswer,
+  ClaimRequest,
+  CompareRequest,
+  CountKey,
+  ExtendRequest,
+  Family,
+  FinishAnswer,
+  FinishClass,
+  FinishRequest,
+  JobRow,
+  LedgerSettings,
+  NoteRequest,
+  PairState,
+  PinAnswer,
+  PinRequest,
+  RowStamp,
+} from './ledger.ts'
+
+/** The measures, each `name.side` but for those of pairs and controls; `CountKey` is `family/measure`. */
+export const MEASURES = {
+  /** Rows inserted; `dispatched − refused − settled` is what is on its way. */
+  dispatched: (side: Side): string => `dispatched.${side}`,
+  refused: (side: Side): string => `refused.${side}`,
+  route: (route: string): string => `route.${route}`,
+  adopted: (side: Side): string => `adopted.${side}`,
+  unflagged: (side: Side): string => `unflagged.${side}`,
+  settled: (cls: FinishClass, side: Side): string => `${cls}.${side}`,
+  effectFailed: (side: Side): string => `effect-failed.${side}`,
+  failedGroup: (side: Side, group: number): string => `failed.group.${side}.${group}`,
+  retried: (side: Side): string => `retried.${side}`,
+  zombie: (side: Side): string => `zombie.${side}`,
+  twice: 'finished-twice',
+  unrecorded: (side: Side): string => `unrecorded.${side}`,
+  shadowWanted: (side: Side): string => `shadow.wanted.${side}`,
+  shadowShed: (side: Side): string => `shadow.shed.${side}`,
+  shadowEnded: (ok: boolean, side: Side): string => `shadow.${ok ? 'ok' : 'failed'}.${side}`,
+  controlWanted: 'control.wanted',
+  controlShed: 'control.shed',
+  controlEnded: (ok: boolean): string => `control.${ok ? 'ok' : 'failed'}`,
+  compared: (which: 'pair' | 'control', cls: string): string => `${which}.${cls}`,
+  errors: (split: Exclude<ErrorSplit, 'none'>): string => `pair.errors.${split}`,
+  /** `side`: where the run that never came should have run. */
+  orphaned: (which: 'pair' | 'control', side: Side): string => `${which}.orphaned.${side}`,
+  lateOutcome: (arm: Arm): string => `late-outcome.${arm}`,
+} as const
+
+export interface RuleEnvironment {
+  readonly now: number
+  readonly settings: LedgerSettings
+}
+
+/** What an operation did. `row` undefined: unchanged (`removed` says whether it is to be deleted). */
+export interface Change<Answer> {
+  readonly answer: Answer
+  readonly row?: JobRow
+  readonly removed?: boolean
+  /** Each + 1, in the bucket of the row's due time and the row's epoch. */
+  readonly counts: readonly CountKey[]
+  /** Latency to add: histogram name and bucket. */
+  readonly latencies?: readonly { readonly name: string; readonly bucket: number }[]
+}
+
+export function bucketStart(dueAt: number, settings: LedgerSettings): number {
+  return Math.floor(dueAt / settings.bucketMs) * settings.bucketMs
+}
+
+/** Watermark: nothing but `late` is written into a bucket after this. */
+export function isClosed(dueAt: number, { now, settings }: RuleEnvironment): boolean {
+  return bucketStart(dueAt, settings) + settings.bucketMs + settings.deadlineMs + settings.slackMs <= now
+}
+
+export function isOverdue(row: JobRow, { now, settings }: RuleEnvironment): boolean {
+  return row.state !== 'finished' && row.stamp.dueAt + settings.deadlineMs < now
+}
+
+export function isInDoubt(row: JobRow, now: number): boolean {
+  return row.state === 'running' && row.leaseUntil <= now && row.effectsBegun
+}
+
+/** Finished and nothing left to compare: the row may go to the compact store of finished rows. */
+export function isSettled(row: JobRow): boolean {
+  return row.state === 'finished' && row.verdict !== 'open' && row.controlVerdict !== 'open'
+}
+
+/** The families under which an increment for this row is filed. */
+export function familiesOf(stamp: RowStamp, env: RuleEnvironment): readonly Family[] {
+  if (isClosed(stamp.dueAt, env)) return ['late']
+  if (stamp.adopted || DOUBTS.has(stamp.reason)) return ['excluded']
+  return stamp.firstOfKey ? ['job', 'key'] : ['job']
+}
+
+function file(stamp: RowStamp, measures: readonly string[], env: RuleEnvironment): CountKey[] {
+  const families = familiesOf(stamp, env)
+  return measures.flatMap((measure) => families.map((family): CountKey => `${family}/${measure}`))
+}
+
+function pairOf(row: JobRow): PairState | undefined {
+  if (row.verdict === 'none' && row.controlVerdict === 'none') return undefined
+  return { route: row.stamp.route, verdict: row.verdict, controlVerdict: row.controlVerdict, slots: row.slots }
+}
+
+function finishedAnswer(row: JobRow): FinishAnswer {
+  const pair = pairOf(row)
+  return { status: 'finished', class: row.class ?? 'ok', ...(pair === undefined ? {} : { pair }) }
+}
+
+/** Once nothing is left to compare, only the primary's outcome is kept, for replay. */
+function dropSlots(row: JobRow): JobRow {
+  if (!isSettled(row)) return row
+  return { ...row, slots: row.slots.primary === undefined ? {} : { primary: row.slots.primary } }
+}
+
+// ------------------------------------------------------------------------------------------------------- producer
+
+function pinAnswer(row: JobRow, status: PinAnswer['status']): PinAnswer {
+  const { route, reason, epoch, dueAt, fenced } = row.stamp
+  const control = row.controlVerdict !== 'none'
+  return { status, state: row.state, side: row.side, gen: row.gen, route, reason, epoch, dueAt, fenced, control }
+}
+
+/** `firstOfKey`: the answer of the first-of-key test, made only when the row is absent. */
+export function pin(
+  row: JobRow | undefined,
+  request: PinRequest,
+  firstOfKey: boolean,
+  env: RuleEnvironment,
+): Change<PinAnswer> {
+  if (row !== undefined) return { answer: pinAnswer(row, 'exists'), counts: [] }
+  const side = sideOf(request.route)
+  const shadowed = isShadowed(request.route)
+  const stamp: RowStamp = {
+    route: request.route,
+    reason: request.reason,
+    epoch: request.epoch,
+    dueAt: env.now + request.delayMs,
+    firstOfKey,
+    group: request.group,
+    fenced: true,
+    adopted: false,
+  }
+  const inserted: JobRow = {
+    id: request.id,
+    state: 'open',
+    side,
+    gen: 0,
+    leaseUntil: 0,
+    effectsBegun: false,
+    fails: 0,
+    starts: 0,
+    maxAttempts: request.maxAttempts,
+    stamp,
+    pinnedAt: env.now,
+    producer: request.producer,
+    verdict: shadowed ? 'open' : 'none',
+    controlVerdict: shadowed && request.control ? 'open' : 'none',
+    slots: {},
+  }
+  const measures = [MEASURES.dispatched(side), MEASURES.route(request.route)]
+  if (DOUBTS.has(request.reason)) measures.push(MEASURES.unflagged(side))
+  if (shadowed) measures.push(MEASURES.shadowWanted(otherSide(side)))
+  if (inserted.controlVerdict === 'open') measures.push(MEASURES.controlWanted)
+  return { answer: pinAnswer(inserted, 'pinned'), row: inserted, counts: file(stamp, measures, env) }
+}
+
+export function unpin(row: JobRow | undefined, env: RuleEnvironment): Change<undefined> {
+  if (row === undefined || row.state !== 'open' || row.gen !== 0 || row.starts !== 0) {
+    return { answer: undefined, counts: [] }
+  }
+  const measures = [MEASURES.refused(row.side)]
+  if (row.verdict === 'open') measures.push(MEASURES.shadowShed(otherSide(row.side)))
+  if (row.controlVerdict === 'open') measures.push(MEASURES.controlShed)
+  return { answer: undefined, removed: true, counts: file(row.stamp, measures, env) }
+}
+
+export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnvironment): Change<undefined> {
+  if (row !== undefined) return { answer: undefined, counts: [] }
+  const stamp: RowStamp = {
+    route: 'legacy',
+    reason: request.reason,
+    epoch: request.epoch,
+    dueAt: request.dueAt,
+    firstOfKey: false,
+    group: request.group,
+    fenced: false,
+    adopted: false,
+  }
+  const inserted: JobRow = {
+    ...emptyRow(request.id, 'legacy', stamp, request.maxAttempts, env.now),
+    producer: request.producer,
+  }
+  const measures = [MEASURES.dispatched('legacy'), MEASURES.route('legacy'), MEASURES.unflagged('legacy')]
+  return { answer: undefined, row: inserted, counts: file(stamp, measures, env) }
+}
+
+function emptyRow(id: string, side: Side, stamp: RowStamp, maxAttempts: number, now: number): JobRow {
+  return {
+    id,
+    state: 'open',
+    side,
+    gen: 0,
+    leaseUntil: 0,
+    effectsBegun: false,
+    fails: 0,
+    starts: 0,
+    maxAttempts,
+    stamp,
+    pinnedAt: now,
+    verdict: 'none',
+    controlVerdict: 'none',
+    slots: {},
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------- worker
+
+function granted(row: JobRow): ClaimAnswer {
+  return {
+    status: 'granted',
+    attempt: row.fails + 1,
+    fails: row.fails,
+    maxAttempts: row.maxAttempts,
+    starts: row.starts,
+    stamp: row.stamp,
+    effectsBegun: row.effectsBegun,
+    verdict: row.verdict,
+  }
+}
+
+export function claim(row: JobRow | undefined, request: ClaimRequest, env: RuleEnvironment): Change<ClaimAnswer> {
+  if (row === undefined) {
+    if (request.fenced) return { answer: { status: 'park' }, counts: [] }
+    return insertClaimed(request, env)
+  }
+  if (row.state === 'finished') {
+    const outcome = row.slots.primary
+    const cls = row.class ?? 'ok'
+    return {
+      answer: { status: 'finished', class: cls, ...(outcome === undefined ? {} : { outcome }) },
+      counts: [],
+    }
+  }
+  if (row.gen > request.gen) return { answer: { status: 'drop' }, counts: [] }
+  if (row.gen < request.gen || row.side !== request.side) return { answer: { status: 'defer' }, counts: [] }
+  if (row.state === 'running' && row.token === request.token) return { answer: granted(row), counts: [] }
+  if (row.state === 'running' && row.leaseUntil > env.now) {
+    return { answer: { status: 'busy', leaseUntil: row.leaseUntil, now: env.now }, counts: [] }
+  }
+  // open, moving to this side at this generation (the copy proves the enqueue), or running with its lease over
+  if (row.starts >= request.maxStarts) return failForStarts(row, env)
+  const next: JobRow = {
+    ...row,
+    state: 'running',
+    token: request.token,
+    leaseUntil: env.now + request.leaseMs,
+    effectsBegun: row.effectsBegun || request.effectsUnknown,
+    starts: row.starts + 1,
+    startedAt: row.startedAt ?? env.now,
+  }
+  return { answer: granted(next), row: next, counts: [] }
+}
+
+function insertClaimed(request: ClaimRequest, env: RuleEnvironment): Change<ClaimAnswer> {
+  const { route, epoch, dueAt, adopted } = request.absent
+  const stamp: RowStamp = {
+    route,
+    reason: adopted ? 'adopted' : 'ledger-unavailable',
+    epoch,
+    dueAt,
+    firstOfKey: false,
+    group: 0,
+    fenced: false,
+    adopted,
+  }
+  const next: JobRow = {
+    ...emptyRow(request.id, request.side, stamp, request.maxAttempts, env.now),
+    state: 'running',
+    gen: request.gen,
+    token: request.token,
+    leaseUntil: env.now + request.leaseMs,
+    effectsBegun: request.effectsUnknown,
+    starts: 1,
+    startedAt: env.now,
+  }
+  const how = adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
+  const measures = [MEASURES.dispatched(request.side), MEASURES.route(route), how]
+  return { answer: granted(next), row: next, counts: file(stamp, measures, env) }
+}
+
+function failForStarts(row: JobRow, env: RuleEnvironment): Change<ClaimAnswer> {
+  const error: StoredError = {
+    name: 'CutoverError',
+    code: 'starts-exceeded',
+    message: `started ${row.starts} times without an end: it seems to kill its workers`,
+  }
+  const outcome: Outcome = { ok: false, error, effects: [], waitMs: 0, runMs: 0, attempts: row.starts, version: '' }
+  const settled = settle(row, 'failed', outcome, env)
+  return { answer: { status: 'finished', class: 'failed', outcome }, row: settled.row, counts: settled.counts }
+}
+
+export function begin(row: JobRow | undefined, request: BeginRequest): Change<boolean> {
+  if (row?.state !== 'running' || row.token !== request.token || row.gen !== request.gen) {
+    return { answer: false, counts: [] }
+  }
+  return row.effectsBegun
+    ? { answer: true, counts: [] }
+    : { answer: true, row: { ...row, effectsBegun: true }, counts: [] }
+}
+
+export function extend(row: JobRow | undefined, request: ExtendRequest, env: RuleEnvironment): Change<boolean> {
+  if (row?.state !== 'running' || row.token !== request.token || row.gen !== request.gen) {
+    return { answer: false, counts: [] }
+  }
+  return { answer: true, row: { ...row, leaseUntil: env.now + request.leaseMs }, counts: [] }
+}
+
+/** The primary's end: row, slot and counts in one step. */
+function settle(
+  row: JobRow,
+  cls: FinishClass,
+  outcome: Outcome | undefined,
+  env: RuleEnvironment,
+): { row: JobRow; counts: CountKey[] } {
+  const measures = [MEASURES.settled(cls, row.side)]
+  if (cls === 'failed' || cls === 'backend-failed') measures.push(MEASURES.failedGroup(row.side, row.stamp.group))
+  if (row.verdict === 'orphaned' && row.slots.primary === undefined) measures.push(MEASURES.lateOutcome('primary'))
+  const { lostAt: _found, ...kept } = row
+  const next: JobRow = {
+    ...kept,
+    state: 'finished',
+    class: cls,
+    finishedAt: env.now,
+    leaseUntil: 0,
+    slots: outcome === undefined ? row.slots : { ...row.slots, primary: outcome },
+  }
+  return { row: dropSlots(next), counts: file(row.stamp, measures, env) }
+}
+
+export function finish(row: JobRow | undefined, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
+  return request.arm === 'primary' ? finishPrimary(row, request, env) : finishCopy(row, request, request.arm, env)
+}
+
+function finishPrimary(
+  row: JobRow | undefined,
+  request: FinishRequest,
+  env: RuleEnvironment,
+): Change<FinishAnswer> {
+  const { outcome, side, token } = request
+  if (row === undefined) {
+    if (request.unrecorded === undefined) return { answer: { status: 'refused', why: 'absent' }, counts: [] }
+    return finishUnrecorded(request, request.unrecorded, env)
+  }
+  if (row.state === 'finished') {
+    if (row.token === token) return { answer: finishedAnswer(row), counts: [] }
+    const refused = { status: 'refused', why: 'done', class: row.class ?? 'ok' } as const
+    if (!outcome.ok) return { answer: refused, counts: [] }
+    // A second completion: on the row's own side and generation it is a zombie, elsewhere the promise is broken.
+    const same = row.side === side && row.gen === request.gen
+    return { answer: refused, counts: file(row.stamp, [same ? MEASURES.zombie(side) : MEASURES.twice], env) }
+  }
+  if (row.gen !== request.gen || row.state === 'moving') {
+    const why = row.state === 'moving' ? 'moving' : 'generation'
+    return { answer: { status: 'refused', why }, counts: file(row.stamp, [MEASURES.zombie(side)], env) }
+  }
+  if (!outcome.ok) {
+    const held = row.state === 'running' && row.token === token
+    if (!held) {
+      if (row.state === 'open' && row.token === token) return retry(row)
+      return { answer: { status: 'refused', why: 'token' }, counts: [] }
+    }
+    const failed: JobRow = { ...row, fails: row.fails + 1 }
+    if (failed.fails < row.maxAttempts && !request.fatal) {
+      const open: JobRow = { ...failed, state: 'open', leaseUntil: 0 }
+      return { ...retry(open), row: open, counts: file(row.stamp, [MEASURES.retried(side)], env) }
+    }
+    return ended(failed, 'failed', request, env)
+  }
+  return ended({ ...row, token }, 'ok', request, env)
+}
+
+function retry(row: JobRow): Change<FinishAnswer> {
+  return { answer: { status: 'retry', fails: row.fails, maxAttempts: row.maxAttempts }, counts: [] }
+}
+
+function ended(row: JobRow, cls: FinishClass, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
+  const settled = settle(row, cls, request.outcome, env)
+  const extra = request.effectFailed ? file(row.stamp, [MEASURES.effectFailed(row.side)], env) : []
+  return {
+    // the answer carries both slots even where the stored row has dropped them
+    answer: finishedAnswer(settled.row),
+    row: settled.row,
+    counts: [...settled.counts, ...extra],
+    latencies: [
+      { name: `run.primary.${row.side}`, bucket: request.runBucket },
+      { name: `wait.${row.side}`, bucket: request.waitBucket },
+    ],
+  }
+}
+
+function finishUnrecorded(
+  request: FinishRequest,
+  absent: NonNullable<FinishRequest['unrecorded']>,
+  env: RuleEnvironment,
+): Change<FinishAnswer> {
+  const stamp: RowStamp = {
+    route: absent.route,
+    reason: absent.adopted ? 'adopted' : 'ledger-unavailable',
+    epoch: absent.epoch,
+    dueAt: absent.dueAt,
+    firstOfKey: false,
+    group: 0,
+    fenced: false,
+    adopted: absent.adopted,
+  }
+  const row: JobRow = { ...emptyRow(request.id, request.side, stamp, 1, env.now), gen: request.gen, token: request.token }
+  const how = absent.adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
+  const measures = [MEASURES.dispatched(request.side), MEASURES.route(absent.route), how]
+  const end = ended(row, request.outcome.ok ? 'ok' : 'failed', request, env)
+  return { ...end, counts: [...file(stamp, measures, env), ...end.counts] }
+}
+
+function finishCopy(
+  row: JobRow | undefined,
+  request: FinishRequest,
+  arm: 'shadow' | 'control',
+  env: RuleEnvironment,
+): Change<FinishAnswer> {
+  const verdict = arm === 'shadow' ? row?.verdict : row?.controlVerdict
+  if (row === undefined || verdict === undefined || verdict === 'none') {
+    return { answer: { status: 'refused', why: 'absent' }, counts: [] }
+  }
+  const cls: FinishClass = request.outcome.ok ? 'ok' : 'failed'
+  const pair = pairOf(row)
+  const answer: FinishAnswer = { status: 'finished', class: cls, ...(pair === undefined ? {} : { pair }) }
+  if (row.slots[arm] !== undefined || row.lateArms?.includes(arm)) return { answer, counts: [] }
+  if (verdict !== 'open') {
+    if (verdict !== 'shed' && verdict !== 'orphaned') return { answer, counts: [] }
+    const next: JobRow = { ...row, lateArms: [...(row.lateArms ?? []), arm] }
+    return { answer, row: next, counts: file(row.stamp, [MEASURES.lateOutcome(arm)], env) }
+  }
+  const next: JobRow = { ...row, slots: { ...row.slots, [arm]: request.outcome } }
+  const measure =
+    arm === 'shadow' ? MEASURES.shadowEnded(request.outcome.ok, request.side) : MEASURES.controlEnded(request.outcome.ok)
+  const filled = pairOf(next)
+  return {
+    answer: { status: 'finished', class: cls, ...(filled === undefined ? {} : { pair: filled }) },
+    row: next,
+    counts: file(row.stamp, [measure], env),
+    latencies: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------- pairs
+
+/** The arm with which a control is compared: whichever of the two runs ran on legacy. */
+export function controlBase(row: { readonly stamp: { readonly route: RowStamp['route'] } }): 'primary' | 'shadow' {
+  return sideOf(row.stamp.route) === 'legacy' ? 'primary' : 'shadow'
+}
+
+function close(row: JobRow, which: 'pair' | 'control', verdict: JobRow['verdict']): JobRow {
+  return dropSlots(which === 'pair' ? { ...row, verdict } : { ...row, controlVerdict: verdict })
+}
+
+function verdictOf(row: JobRow, which: 'pair' | 'control'): JobRow['verdict'] {
+  return which === 'pair' ? row.verdict : row.controlVerdict
+}
+
+function filledOf(row: JobRow, which: 'pair' | 'control'): { first: boolean; second: boolean } {
+  const first = which === 'pair' ? 'primary' : controlBase(row)
+  const second = which === 'pair' ? 'shadow' : 'control'
+  return { first: row.slots[first] !== undefined, second: row.slots[second] !== undefined }
+}
+
+export function shed(row: JobRow | undefined, which: 'pair' | 'control', env: RuleEnvironment): Change<undefined> {
+  if (row === undefined || verdictOf(row, which) !== 'open' || filledOf(row, which).second) {
+    return { answer: undefined, counts: [] }
+  }
+  const shadowSide = sideOfArm(row.stamp.route, 'shadow')
+  const measure = which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed
+  return { answer: undefined, row: close(row, which, 'shed'), counts: file(row.stamp, [measure], env) }
+}
+
+export function compare(row: JobRow | undefined, request: CompareRequest, env: RuleEnvironment): Change<boolean> {
+  if (row === undefined || verdictOf(row, request.which) !== 'open') return { answer: false, counts: [] }
+  const filled = filledOf(row, request.which)
+  if (!filled.first || !filled.second) return { answer: false, counts: [] }
+  const { class: cls, errors } = request.comparison
+  const measures = [MEASURES.compared(request.which, cls)]
+  if (request.which === 'pair' && errors !== 'none') measures.push(MEASURES.errors(errors))
+  return { answer: true, row: close(row, request.which, cls), counts: file(row.stamp, measures, env) }
+}
+
+/** Whether a pair (or control) may be called orphaned now. */
+export function isOrphan(row: JobRow, which: 'pair' | 'control', { now, settings }: RuleEnvironment): boolean {
+  if (verdictOf(row, which) !== 'open') return false
+  if (row.stamp.dueAt + settings.deadlineMs + settings.slackMs >= now) return false
+  const { first, second } = filledOf(row, which)
+  if (which === 'pair') return first !== second
+  return row.verdict !== 'open' && !(first && second)
+}
+
+export function orphan(row: JobRow | undefined, which: 'pair' | 'control', env: RuleEnvironment): Change<boolean> {
+  if (row === undefined || !isOrphan(row, which, env)) return { answer: false, counts: [] }
+  const { second } = filledOf(row, which)
+  const missing: Arm = which === 'pair' ? (second ? 'primary' : 'shadow') : second ? controlBase(row) : 'control'
+  const measure = MEASURES.orphaned(which, sideOfArm(row.stamp.route, missing))
+  return { answer: true, row: close(row, which, 'orphaned'), counts: file(row.stamp, [measure], env) }
+}
+
+// ------------------------------------------------------------------------------------------- cancel, sweeper's notes
+
+export function cancel(row: JobRow | undefined, env: RuleEnvironment): Change<CancelAnswer> {
+  if (row === undefined) return { answer: 'absent', counts: [] }
+  if (row.state === 'finished') return { answer: row.class === 'cancelled' ? 'cancelled' : 'finished', counts: [] }
+  if (row.state !== 'open') return { answer: row.state, counts: [] }
+  const measures: string[] = []
+  let closed = row
+  for (const which of ['pair', 'control'] as const) {
+    if (verdictOf(row, which) !== 'open') continue
+    measures.push(MEASURES.orphaned(which, sideOfArm(row.stamp.route, which === 'pair' ? 'primary' : controlBase(row))))
+    closed = { ...closed, ...(which === 'pair' ? { verdict: 'orphaned' } : { controlVerdict: 'orphaned' }) }
+  }
+  // A cancelled job's copies may still come in: they are not late, nobody waits for them.
+  const settled = settle({ ...closed, lateArms: ['shadow', 'control'] }, 'cancelled', undefined, env)
+  const late: string = MEASURES.lateOutcome('primary')
+  const counts = settled.counts.filter((key) => !key.endsWith(`/${late}`))
+  return { answer: 'cancelled', row: settled.row, counts: [...counts, ...file(row.stamp, measures, env)] }
+}
+
+export function closeFailed(row: JobRow | undefined, error: StoredError, env: RuleEnvironment): Change<boolean> {
+  if (row === undefined || row.state === 'finished' || row.state === 'moving') return { answer: false, counts: [] }
+  const outcome: Outcome = { ok: false, error, effects: [], waitMs: 0, runMs: 0, attempts: row.starts, version: '' }
+  const settled = settle(row, 'backend-failed', outcome, env)
+  return { answer: true, row: settled.row, counts: settled.counts }
+}
+
+export function markLost(row: JobRow | undefined, lost: boolean, env: RuleEnvironment): Change<undefined> {
+  if (row === undefined || row.state === 'finished' || (row.lostAt !== undefined) === lost) {
+    return { answer: undefined, counts: [] }
+  }
+  const { lostAt: _before, ...kept } = row
+  return { answer: undefined, row: lost ? { ...kept, lostAt: env.now } : kept, counts: [] }
+}
