@@ -1,0 +1,250 @@
+// Random sequences of operations, held against the reference ledger: answers, rows, counts, latencies, gauges, sum law.
+
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { FinishRequest, JobRow, MigrationLedger, Snapshot } from '../../../src/ports/ledger.ts'
+import { ROUTES, type Side } from '../../../src/vocabulary/job.ts'
+import { ReferenceLedger } from '../../support/reference-ledger.ts'
+import {
+  claimOf,
+  failure,
+  finishOf,
+  HOUR,
+  IGNORED,
+  type LedgerBench,
+  MATCHED,
+  mismatch,
+  noteOf,
+  ok,
+  pinOf,
+  SETTINGS,
+  sumLaw,
+} from './bed.ts'
+import { timeless } from './rows.ts'
+
+/** Jobs that are due now count under `job`; those 10 hours ago have closed buckets and are orphans at once. */
+const AGES = [0, 10 * HOUR]
+
+interface Step {
+  readonly name: string
+  readonly real: (m: MigrationLedger) => Promise<unknown>
+  readonly model: (reference: ReferenceLedger) => unknown
+}
+
+const ids = fc.constantFrom('a', 'b', 'c')
+const sides = fc.constantFrom<Side>('legacy', 'target')
+const tokens = fc.constantFrom('t1', 't2')
+const which = fc.constantFrom<'pair' | 'control'>('pair', 'control')
+const gens = fc.constantFrom(0, 0, 0, 0, 1)
+const leases = fc.constantFrom(60_000, 60_000, 0)
+const error = { name: 'Error', message: 'gone', code: 'E_GONE' }
+
+const pins = fc
+  .record({
+    ...{ id: ids, route: fc.constantFrom(...ROUTES), control: fc.boolean(), epoch: fc.constantFrom(0, 1) },
+    ...{ keySlot: fc.constantFrom(1, 2, undefined), maxAttempts: fc.constantFrom(1, 2, 3) },
+    ...{
+      reason: fc.constantFrom('flag' as const, 'flag' as const, 'flag-stale' as const),
+      age: fc.constantFrom(...AGES),
+    },
+  })
+  .map(({ age, keySlot, ...over }) => pinOf(over.id, { ...over, delayMs: -age, ...(keySlot ? { keySlot } : {}) }))
+const claims = fc
+  .record({
+    ...{ id: ids, side: sides, gen: gens, token: tokens, leaseMs: leases, fenced: fc.boolean() },
+    ...{ effectsUnknown: fc.boolean(), maxStarts: fc.constantFrom(2, 20), age: fc.constantFrom(...AGES) },
+  })
+  .map(({ age, ...over }) =>
+    claimOf(over.id, {
+      ...over,
+      absent: { route: 'legacy', epoch: 0, dueAt: Date.now() - age, adopted: over.effectsUnknown },
+    }),
+  )
+const finishes = fc
+  .record({
+    ...{ id: ids, side: sides, gen: gens, token: tokens, fatal: fc.boolean(), effectFailed: fc.boolean() },
+    ...{ arm: fc.constantFrom<FinishRequest['arm']>('primary', 'primary', 'shadow', 'control') },
+    ...{ outcome: fc.constantFrom(ok(), ok({ n: 1 }), failure(), failure('E_OTHER')) },
+    ...{ runBucket: fc.constantFrom(1, 2), waitBucket: fc.constantFrom(1, 90), unrecorded: fc.constantFrom(0, 0, 1) },
+  })
+  .map(({ unrecorded, ...over }) =>
+    finishOf(over.id, {
+      ...over,
+      ...(unrecorded ? { unrecorded: { epoch: 1, dueAt: Date.now(), route: 'legacy', adopted: over.fatal } } : {}),
+    }),
+  )
+const compares = fc.record({ id: ids, which, comparison: fc.constantFrom(MATCHED, IGNORED, mismatch()) })
+const runs = fc.record({ id: ids, gen: gens, token: tokens })
+const pairs = fc.record({ id: ids, which })
+
+const list = <T>(items: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(items, { minLength: 1, maxLength: 4 })
+
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  list(pins).map((q) =>
+    step(
+      'pin',
+      q,
+      (m) => m.pin(q),
+      (r) => q.map((x) => r.pin(x)),
+    ),
+  ),
+  list(claims).map((q) =>
+    step(
+      'claim',
+      q,
+      (m) => m.claim(q),
+      (r) => q.map((x) => r.claim(x)),
+    ),
+  ),
+  list(finishes).map((q) =>
+    step(
+      'finish',
+      q,
+      (m) => m.finish(q),
+      (r) => q.map((x) => r.finish(x)),
+    ),
+  ),
+  list(compares).map((q) =>
+    step(
+      'compare',
+      q,
+      (m) => m.compare(q),
+      (r) => q.map((x) => r.compare(x)),
+    ),
+  ),
+  list(pairs).map((q) =>
+    step(
+      'orphan',
+      q,
+      (m) => m.orphan(q),
+      (r) => q.map((x) => r.orphan(x.id, x.which)),
+    ),
+  ),
+  pairs.map((q) =>
+    step(
+      'shed',
+      q,
+      (m) => m.shed([q]),
+      (r) => r.shed(q.id, q.which),
+    ),
+  ),
+  runs.map((q) =>
+    step(
+      'begin',
+      q,
+      (m) => m.begin([q]),
+      (r) => [r.begin(q)],
+    ),
+  ),
+  fc.tuple(runs, leases).map(([run, leaseMs]) => {
+    const q = { ...run, leaseMs }
+    return step(
+      'extend',
+      q,
+      (m) => m.extend([q]),
+      (r) => [r.extend(q)],
+    )
+  }),
+  ids.map((id) =>
+    step(
+      'unpin',
+      id,
+      (m) => m.unpin([id]),
+      (r) => r.unpin(id),
+    ),
+  ),
+  ids
+    .map((id) => noteOf(id))
+    .map((q) =>
+      step(
+        'note',
+        q,
+        (m) => m.note([q]),
+        (r) => r.note(q),
+      ),
+    ),
+  ids.map((id) =>
+    step(
+      'cancel',
+      id,
+      (m) => m.cancel(id),
+      (r) => r.cancel(id),
+    ),
+  ),
+  ids.map((id) =>
+    step(
+      'closeFailed',
+      id,
+      (m) => m.closeFailed(id, error),
+      (r) => r.closeFailed(id, error),
+    ),
+  ),
+  fc.tuple(ids, fc.boolean()).map(([id, lost]) =>
+    step(
+      'markLost',
+      [id, lost],
+      (m) => m.markLost(id, lost),
+      (r) => r.markLost(id, lost),
+    ),
+  ),
+)
+
+function step(name: string, request: unknown, real: Step['real'], model: Step['model']): Step {
+  return { name: `${name} ${JSON.stringify(request)}`, real, model }
+}
+
+/** What of a row must be the same in every ledger; a settled one may forget who ran it and when it was made. */
+function comparable(row: JobRow | undefined): unknown {
+  if (row === undefined) return undefined
+  const { id, state, side, gen, fails, starts, stamp, verdict, controlVerdict, slots, lateArms = [] } = row
+  const always = { id, state, side, gen, fails, starts, stamp, verdict, controlVerdict, slots }
+  const unsettled = state !== 'finished' || verdict === 'open' || controlVerdict === 'open'
+  const { token, maxAttempts, effectsBegun, producer, lostAt } = row
+  return timeless({
+    ...{ ...always, class: row.class, lateArms: [...lateArms].sort() },
+    ...(unsettled ? { token, maxAttempts, effectsBegun, producer, lost: lostAt !== undefined } : {}),
+  })
+}
+
+function byEpoch(snapshot: Snapshot): { counts: Record<string, number>; latencies: Record<string, number> } {
+  const counts: Record<string, number> = {}
+  for (const bucket of snapshot.buckets) {
+    for (const [key, n] of Object.entries(bucket.counts)) {
+      counts[`${bucket.epoch} ${key}`] = (counts[`${bucket.epoch} ${key}`] ?? 0) + n
+    }
+  }
+  const latencies: Record<string, number> = {}
+  for (const { epoch, name, counts: buckets } of snapshot.histograms) {
+    for (const [bucket, n] of buckets) latencies[`${epoch} ${name} ${bucket}`] = n
+  }
+  return { counts, latencies }
+}
+
+export function randomContract(bench: () => LedgerBench): void {
+  it('give the answers, rows, counts and gauges of the reference', { timeout: 60_000 }, async () => {
+    let run = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 40 }), async (sequence) => {
+        const m = bench().migration({}, `random-${run++}`)
+        const reference = new ReferenceLedger(SETTINGS)
+        for (const { name, real, model } of sequence) {
+          const answer = await real(m)
+          expect(timeless(answer), name).toEqual(timeless(model(reference)))
+        }
+        for (const id of ['a', 'b', 'c']) {
+          expect(comparable(await m.row(id)), id).toEqual(comparable(reference.rows.get(id)))
+        }
+        const snapshot = await m.snapshot()
+        const { counts, latencies } = byEpoch(snapshot)
+        expect(counts).toEqual(Object.fromEntries(reference.counts))
+        expect(latencies).toEqual(Object.fromEntries(reference.latencies))
+        expect(snapshot.gauges).toEqual(reference.gauges())
+        for (const kind of ['pair', 'control'] as const) {
+          const { accounted, wanted } = sumLaw(snapshot, kind)
+          expect(accounted, kind).toBe(wanted)
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+}

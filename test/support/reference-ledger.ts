@@ -1,0 +1,122 @@
+// A ledger in plain maps: what a store has to agree with. It applies `row-rules.ts` one request after the other and adds
+// nothing of its own but the bookkeeping, so that it can be read at a glance.
+
+import type {
+  BeginRequest,
+  CancelAnswer,
+  ClaimAnswer,
+  ClaimRequest,
+  CompareRequest,
+  ExtendRequest,
+  FinishAnswer,
+  FinishRequest,
+  Gauges,
+  JobRow,
+  LedgerSettings,
+  NoteRequest,
+  PinAnswer,
+  PinRequest,
+} from '../../src/ports/ledger.ts'
+import * as rules from '../../src/ports/row-rules.ts'
+import type { StoredError } from '../../src/vocabulary/outcome.ts'
+
+type Which = 'pair' | 'control'
+
+export class ReferenceLedger {
+  readonly rows: Map<string, JobRow> = new Map()
+  /** By `epoch family/measure`, over all buckets. */
+  readonly counts: Map<string, number> = new Map()
+  /** By `epoch histogram bucket`. */
+  readonly latencies: Map<string, number> = new Map()
+  readonly #keys = new Set<string>()
+  readonly #settings: LedgerSettings
+  readonly #now: () => number
+
+  constructor(settings: LedgerSettings, now: () => number = Date.now) {
+    this.#settings = settings
+    this.#now = now
+  }
+
+  pin(request: PinRequest): PinAnswer {
+    const { epoch, keySlot } = request
+    const known = this.rows.get(request.id)
+    const key = `${epoch} ${keySlot}`
+    const first = known === undefined && (keySlot === undefined || !this.#keys.has(key))
+    if (known === undefined && keySlot !== undefined) this.#keys.add(key)
+    return this.#apply(request.id, (row, env) => rules.pin(row, request, first, env))
+  }
+  unpin(id: string): undefined {
+    return this.#apply(id, (row, env) => rules.unpin(row, env))
+  }
+  note(request: NoteRequest): undefined {
+    return this.#apply(request.id, (row, env) => rules.note(row, request, env))
+  }
+  claim(request: ClaimRequest): ClaimAnswer {
+    return this.#apply(request.id, (row, env) => rules.claim(row, request, env))
+  }
+  begin(request: BeginRequest): boolean {
+    return this.#apply(request.id, (row) => rules.begin(row, request))
+  }
+  extend(request: ExtendRequest): boolean {
+    return this.#apply(request.id, (row, env) => rules.extend(row, request, env))
+  }
+  finish(request: FinishRequest): FinishAnswer {
+    return this.#apply(request.id, (row, env) => rules.finish(row, request, env))
+  }
+  cancel(id: string): CancelAnswer {
+    return this.#apply(id, (row, env) => rules.cancel(row, env))
+  }
+  closeFailed(id: string, error: StoredError): boolean {
+    return this.#apply(id, (row, env) => rules.closeFailed(row, error, env))
+  }
+  markLost(id: string, lost: boolean): undefined {
+    return this.#apply(id, (row, env) => rules.markLost(row, lost, env))
+  }
+  shed(id: string, which: Which): undefined {
+    return this.#apply(id, (row, env) => rules.shed(row, which, env))
+  }
+  compare(request: CompareRequest): boolean {
+    return this.#apply(request.id, (row, env) => rules.compare(row, request, env))
+  }
+  orphan(id: string, which: Which): boolean {
+    return this.#apply(id, (row, env) => rules.orphan(row, which, env))
+  }
+
+  gauges(): Gauges {
+    const env = this.#env()
+    const rows = [...this.rows.values()]
+    const bySide = (test: (row: JobRow) => boolean): { legacy: number; target: number } => ({
+      legacy: rows.filter((row) => row.side === 'legacy' && test(row)).length,
+      target: rows.filter((row) => row.side === 'target' && test(row)).length,
+    })
+    return {
+      waiting: bySide((row) => row.state === 'open'),
+      running: bySide((row) => row.state === 'running'),
+      moving: rows.filter((row) => row.state === 'moving').length,
+      inDoubt: bySide((row) => rules.isInDoubt(row, env.now)),
+      lost: bySide((row) => row.state !== 'finished' && row.lostAt !== undefined),
+      overdue: rows.filter((row) => rules.isOverdue(row, env)).length,
+      pairsOpen: rows.filter((row) => row.verdict === 'open').length,
+      controlsOpen: rows.filter((row) => row.controlVerdict === 'open').length,
+    }
+  }
+
+  #env(): rules.RuleEnvironment {
+    return { now: this.#now(), settings: this.#settings }
+  }
+
+  #apply<A>(id: string, rule: (row: JobRow | undefined, env: rules.RuleEnvironment) => rules.Change<A>): A {
+    const before = this.rows.get(id)
+    const change = rule(before, this.#env())
+    if (change.row !== undefined) this.rows.set(id, change.row)
+    if (change.removed === true) this.rows.delete(id)
+    const epoch = (change.row ?? before)?.stamp.epoch
+    for (const key of change.counts) add(this.counts, `${epoch} ${key}`)
+    for (const { name, bucket } of change.latencies ?? []) add(this.latencies, `${epoch} ${name} ${bucket}`)
+    return change.answer
+  }
+}
+
+function add(into: Map<string, number>, key: string): void {
+  into.set(key, (into.get(key) ?? 0) + 1)
+}
