@@ -17,6 +17,7 @@ export type CutoverErrorCode =
   | 'option-invalid'
   | 'enqueue-refused'
   | 'enqueue-unknown'
+  | 'queue-unavailable'
   | 'ledger-unavailable'
   | 'ledger-schema'
   | 'ledger-full'

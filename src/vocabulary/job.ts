@@ -92,6 +92,8 @@ export interface Stamp {
   readonly due: number
   /** False for a job that was sent while the ledger could not be asked: its row may be absent. */
   readonly fenced: boolean
+  /** The payload is no plain object and stands under `value`, beside the stamp. */
+  readonly bare?: boolean
 }
 
 /** What happens to a job that failed: exponential, the first pause `delayMs`, doubling. */

@@ -1,0 +1,196 @@
+// Finds what nobody will bring to an end by himself: pairs left uncompared, orphans, overdue jobs, parked copies.
+//
+// One sweeper a migration (a lease in the ledger says which). It only closes what the row rules let it close, and it
+// never guesses: a job that is overdue is looked for in its backend, and said to be lost only if no copy is there.
+
+import type { JobRow, LedgerSettings, MigrationLedger, PairState, PresenceRecord } from '../ports/ledger.ts'
+import type { Queue } from '../ports/queue.ts'
+import { isOrphan, isOverdue } from '../ports/row-rules.ts'
+import type { EmitEvent } from '../vocabulary/events.ts'
+import { backendIdOf } from '../vocabulary/ids.ts'
+import type { Side } from '../vocabulary/job.ts'
+
+const PAGE = 500
+/** Backends are asked about at most this many overdue jobs a sweep. */
+const MOST_ASKED = 1000
+const LEASE_MS = 15_000
+
+export interface SweeperOptions {
+  readonly migration: string
+  readonly instance: string
+  readonly settings: LedgerSettings
+  readonly ledger: () => Promise<MigrationLedger>
+  /** The main queue of a side, opened. */
+  readonly queue: (side: Side) => Promise<Queue>
+  /** The queues that this process has open anyway, shadow queues too: their parked copies are looked at. */
+  readonly openQueues: () => Promise<readonly Queue[]>
+  readonly compare: (id: string, pair: PairState) => Promise<void>
+  readonly emit: EmitEvent
+  readonly everyMs: number
+}
+
+export interface SweepResult {
+  readonly compared: number
+  readonly orphaned: number
+  readonly lost: number
+  readonly closed: number
+  readonly unparked: number
+}
+
+export class Sweeper {
+  readonly #o: SweeperOptions
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #compactAt = 0
+  #stopped = false
+
+  constructor(options: SweeperOptions) {
+    this.#o = options
+  }
+
+  start(): void {
+    if (this.#timer !== undefined || this.#stopped) return
+    this.#schedule(this.#o.everyMs)
+  }
+
+  #schedule(ms: number): void {
+    this.#timer = setTimeout(() => {
+      const began = performance.now()
+      this.#running = this.#turn().finally(() => {
+        this.#running = undefined
+        // a long scan is repeated less often: sweeping takes at most a twentieth of the time
+        if (!this.#stopped) this.#schedule(Math.max(this.#o.everyMs, 20 * (performance.now() - began)))
+      })
+    }, ms).unref()
+  }
+
+  async #turn(): Promise<void> {
+    try {
+      const ledger = await this.#o.ledger()
+      const lease = await ledger.acquireLease('sweeper', this.#o.instance, LEASE_MS)
+      if (lease.held) await this.sweep()
+    } catch (cause) {
+      this.#o.emit({ type: 'sweep-error', migration: this.#o.migration, message: messageOf(cause) })
+    }
+  }
+
+  /** One pass, without asking for the lease: for tests and the command line. */
+  async sweep(): Promise<SweepResult> {
+    const ledger = await this.#o.ledger()
+    const pass = new Pass(this.#o, ledger)
+    await pass.rows()
+    await pass.parked()
+    if (Date.now() >= this.#compactAt) {
+      this.#compactAt = Date.now() + 30_000
+      await ledger.compact()
+    }
+    return pass.result
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    await this.#running
+    try {
+      await (await this.#o.ledger()).releaseLease('sweeper', this.#o.instance)
+    } catch {
+      // the lease runs out by itself
+    }
+  }
+}
+
+class Pass {
+  readonly #o: SweeperOptions
+  readonly #ledger: MigrationLedger
+  readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0 }
+  #asked = 0
+  #presence: readonly PresenceRecord[] | undefined
+
+  constructor(options: SweeperOptions, ledger: MigrationLedger) {
+    this.#o = options
+    this.#ledger = ledger
+  }
+
+  async rows(): Promise<void> {
+    let cursor: string | undefined
+    do {
+      const page = await this.#ledger.scan({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+      const { now } = await this.#ledger.control()
+      for (const row of page.rows) await this.#row(row, now)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+  }
+
+  async #row(row: JobRow, now: number): Promise<void> {
+    const env = { now, settings: this.#o.settings }
+    await this.#pair(row)
+    for (const which of ['pair', 'control'] as const) {
+      if (!isOrphan(row, which, env)) continue
+      const [orphaned] = await this.#ledger.orphan([{ id: row.id, which }])
+      if (orphaned === true) this.result.orphaned += 1
+    }
+    const held = row.state === 'running' && row.leaseUntil > now
+    if (!isOverdue(row, env) || held || row.state === 'moving' || this.#asked >= MOST_ASKED) return
+    this.#asked += 1
+    await this.#overdue(row)
+  }
+
+  async #pair(row: JobRow): Promise<void> {
+    const { primary, shadow, control } = row.slots
+    const pair = row.verdict === 'open' && primary !== undefined && shadow !== undefined
+    const controlled = row.controlVerdict === 'open' && control !== undefined && (primary !== undefined || shadow !== undefined)
+    if (!pair && !controlled) return
+    const { verdict, controlVerdict, slots } = row
+    await this.#o.compare(row.id, { route: row.stamp.route, verdict, controlVerdict, slots })
+    this.result.compared += 1
+  }
+
+  async #overdue(row: JobRow): Promise<void> {
+    // an adopted job's backend id is the backend's own, after the side
+    const backendId = row.stamp.adopted ? row.id.split(':').slice(2).join(':') : backendIdOf(row.id, row.gen, 'primary')
+    const queue = await this.#o.queue(row.side)
+    const { place, reason } = await queue.find(backendId)
+    if (place === 'failed') {
+      const message = reason ?? 'the backend gave the job up without running the handler to an end'
+      const error = { name: 'CutoverError', code: 'backend-failed', message }
+      if (await this.#ledger.closeFailed(row.id, error)) this.result.closed += 1
+      return
+    }
+    const gone = place === 'absent' || place === 'completed'
+    if (gone && row.lostAt === undefined) {
+      if (await this.#neverAccepted(row)) return
+      await this.#ledger.markLost(row.id, true)
+      this.result.lost += 1
+      this.#o.emit({ type: 'job-lost', migration: this.#o.migration, id: row.id, side: row.side })
+    }
+    if (!gone && row.lostAt !== undefined) await this.#ledger.markLost(row.id, false)
+  }
+
+  /**
+   * A producer that died between pin and enqueue never answered its caller. Its last heartbeat says up to when all its
+   * pins were answered; what it pinned later and no backend has is taken back, counted as `refused`.
+   */
+  async #neverAccepted(row: JobRow): Promise<boolean> {
+    if (row.gen !== 0 || row.starts !== 0 || row.producer === undefined) return false
+    this.#presence ??= await this.#ledger.presence()
+    const producer = this.#presence.find((record) => record.instance === row.producer)
+    if (producer?.gone !== true || producer.confirmedBefore > row.pinnedAt) return false
+    await this.#ledger.unpin([row.id])
+    return true
+  }
+
+  async parked(): Promise<void> {
+    for (const queue of await this.#o.openQueues()) {
+      for (const job of await queue.parked({ limit: PAGE })) {
+        // `late`, `damaged` and what a mover took stay where they are, visible
+        if (job.reason !== 'deferred' && job.reason !== 'newer') continue
+        if (job.runAt > Date.now()) continue
+        if (await queue.unpark(job.backendId)) this.result.unparked += 1
+      }
+    }
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

@@ -1,0 +1,419 @@
+// The object that a user holds: producers enqueue with it, workers work with it, and everything asks it what happened.
+
+import { channel } from 'node:diagnostics_channel'
+import { hostname, userInfo } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { decodeError, decodeOutcome } from './comparison/replay.ts'
+import { resolveMigration, resolveNamespace } from './config/resolve.ts'
+import type { CutoverConfig, Logger } from './config/types.ts'
+import type { Handler } from './execution/context.ts'
+import { type JobView, viewJob } from './job-view.ts'
+import type { FlagSource } from './ports/flags.ts'
+import type { CancelAnswer, ControlState, Ledger, MigrationLedger } from './ports/ledger.ts'
+import type { ReportModel } from './report/model.ts'
+import type { Enqueued } from './routing/dispatch.ts'
+import { keyPosition } from './routing/hash.ts'
+import { type EnqueueOptions, type Prepared, prepare } from './routing/prepare.ts'
+import { Runtime, type Worker, type WorkOptions } from './runtime.ts'
+import { type Duration, parseDuration } from './vocabulary/duration.ts'
+import { CutoverError, isCutoverError } from './vocabulary/errors.ts'
+import type { CutoverEvent } from './vocabulary/events.ts'
+import { backendIdOf } from './vocabulary/ids.ts'
+import { type Decision, type Route, SIDES, type Side } from './vocabulary/job.ts'
+
+export interface OpenOptions {
+  /** Who changes things, in the audit log. Default `user@host`. */
+  readonly by?: string
+  /** How often the sweeper looks, in each process that asks for its lease. Default `'5s'`. */
+  readonly sweepEvery?: Duration
+  /**
+   * What to do when the ledger cannot be reached now. `'degrade'` (default): go on as the table in docs/faults.md
+   * says. `'refuse'`: reject with `ledger-unavailable`.
+   */
+  readonly withoutLedger?: 'degrade' | 'refuse'
+  /** Gives every job this route, for tests of handlers; neither flag nor latch is asked. */
+  readonly forcedRoute?: Route
+}
+
+export interface EnqueueItem<P> extends EnqueueOptions {
+  readonly payload: P
+}
+
+/** Why a key gets its route now. */
+export interface Explanation {
+  readonly key: string
+  readonly route: Route
+  readonly reason: Decision['reason']
+  /** The key's place in the order of the flag, 1 to 1000; high places move to target first. */
+  readonly position: number
+  readonly latch: ControlState['latch'] | undefined
+  readonly ceiling: number | undefined
+  readonly epoch: number
+  readonly flag: { readonly name: string; readonly reading: string; readonly health: string; readonly revision: string }
+}
+
+type Name<X> = keyof X & string
+type NativeOf<S extends Side, L, T, N extends string> = S extends 'legacy'
+  ? N extends keyof L
+    ? L[N]
+    : unknown
+  : N extends keyof T
+    ? T[N]
+    : unknown
+type At<X, N extends string> = N extends keyof X ? X[N] : unknown
+
+/** A handler as a migration's configuration types it. */
+export type HandlerOf<J, R, E, L, T, N extends string, S extends Side> = Handler<
+  At<J, N>,
+  At<R, N>,
+  At<E, N>,
+  NativeOf<S, L, T, N>
+>
+
+const CHANNEL = channel('cutover')
+const RESULT_LOOK_MS = 25
+const RESULT_LOOK_MOST_MS = 500
+
+export class Cutover<I, J, R, E, L, T> {
+  readonly #config: CutoverConfig<I, J, R, E, L, T>
+  readonly #options: OpenOptions
+  readonly #ledger: Ledger
+  readonly #flags: FlagSource
+  readonly #log: Logger
+  readonly #by: string
+  readonly #runtimes = new Map<string, Runtime>()
+  readonly #listeners = new Set<(event: CutoverEvent) => void>()
+  #opening: Promise<void> | undefined
+  #opened = false
+  #closing: Promise<void> | undefined
+
+  /** Use `openCutover`. */
+  constructor(config: CutoverConfig<I, J, R, E, L, T>, options: OpenOptions) {
+    this.#config = config
+    this.#options = options
+    const namespace = resolveNamespace(config as unknown as CutoverConfig)
+    // every migration is checked before anything is opened
+    const all = Object.keys(config.migrations).map((name) => resolveMigration(config as unknown as CutoverConfig, name))
+    this.#by = options.by ?? `${userInfo().username}@${hostname()}`
+    this.#log = config.logger ?? STDERR
+    this.#ledger = config.ledger.create({ namespace })
+    this.#flags = config.flags.create({ flags: all.map((settings) => settings.flag) })
+    for (const settings of all) {
+      const ledger = memo(async () => {
+        await this.#openLedger()
+        return this.#ledger.migration(settings.name, settings.ledger)
+      })
+      this.#runtimes.set(
+        settings.name,
+        new Runtime({
+          settings,
+          ledger,
+          flags: this.#flags,
+          by: this.#by,
+          log: this.#log,
+          emit: (event) => this.#emit(event),
+          sweepMs: parseDuration(options.sweepEvery ?? '5s', 'sweepEvery'),
+          ...(options.forcedRoute === undefined ? {} : { forced: options.forcedRoute }),
+        }),
+      )
+    }
+  }
+
+  /** Opens flags and ledger; called by `openCutover`. */
+  async open(): Promise<void> {
+    try {
+      await this.#openLedger()
+    } catch (cause) {
+      if (this.#options.withoutLedger === 'refuse' || !isCutoverError(cause, 'ledger-unavailable')) throw cause
+      this.#log.error({ err: cause }, 'the ledger cannot be reached; jobs go to legacy until it can')
+    }
+    await this.#flags.ready()
+  }
+
+  async #openLedger(): Promise<void> {
+    if (this.#opened) return
+    this.#opening ??= this.#ledger.open().then(
+      () => {
+        this.#opened = true
+      },
+      (cause: unknown) => {
+        this.#opening = undefined
+        throw cause
+      },
+    )
+    await this.#opening
+  }
+
+  // ------------------------------------------------------------------------------------------------- producing
+
+  /**
+   * Stores a job and resolves when its queue has it. The answer says where it went and why. The same id again (within
+   * `retain`) is the same job.
+   *
+   * Refused before anything is stored: `payload-invalid`, `payload-not-json`, `payload-too-large`, `payload-reserved`,
+   * `id-invalid`, `option-invalid`, `capability-missing`. `enqueue-unknown`: call again with the same id.
+   */
+  async enqueue<N extends Name<I>>(name: N, payload: I[N], options?: EnqueueOptions): Promise<Enqueued> {
+    const runtime = this.#runtime(name)
+    const prepared = prepare(runtime.settings, payload, options)
+    const job = prepared instanceof Promise ? await prepared : prepared
+    if (!runtime.watch.isProducing) await this.#produce(runtime)
+    return await runtime.dispatcher.send(job)
+  }
+
+  /** Many at once, faster than one by one. All are checked before the first is stored; answers in order. */
+  async enqueueMany<N extends Name<I>>(name: N, items: readonly EnqueueItem<I[N]>[]): Promise<Enqueued[]> {
+    const runtime = this.#runtime(name)
+    const jobs: (Prepared | Promise<Prepared>)[] = items.map(({ payload, ...options }) =>
+      prepare(runtime.settings, payload, Object.keys(options).length === 0 ? undefined : options),
+    )
+    const prepared = await Promise.all(jobs)
+    await this.#produce(runtime)
+    return await runtime.dispatcher.sendMany(prepared)
+  }
+
+  async #produce(runtime: Runtime): Promise<void> {
+    await runtime.start()
+    await runtime.watch.produces()
+  }
+
+  // --------------------------------------------------------------------------------------------------- working
+
+  /** Works on a side's queue and, where shadows are declared, on its shadow queue, until `stop` or `close`. */
+  async work<N extends Name<I>, S extends Side>(
+    name: N,
+    side: S,
+    handler: HandlerOf<J, R, E, L, T, N, S>,
+    options: WorkOptions = {},
+  ): Promise<Worker> {
+    const runtime = this.#runtime(name, side)
+    return await runtime.work(side, handler as Handler, options, { primary: true, shadow: runtime.settings.shadowable })
+  }
+
+  /**
+   * The processor for a worker that you have: `queue.process(8, cutover.wrap(…))`, or `new Worker(name, cutover.wrap(…))`.
+   * Where shadows are declared, start `workShadows` beside it.
+   */
+  wrap<N extends Name<I>, S extends Side>(
+    name: N,
+    side: S,
+    handler: HandlerOf<J, R, E, L, T, N, S>,
+    options: Pick<WorkOptions, 'version'> = {},
+  ): (...args: unknown[]) => Promise<unknown> {
+    return this.#runtime(name, side).wrap(side, handler as Handler, options)
+  }
+
+  /** Works on a side's shadow queue only, beside `wrap`. */
+  async workShadows<N extends Name<I>, S extends Side>(
+    name: N,
+    side: S,
+    handler: HandlerOf<J, R, E, L, T, N, S>,
+    options: WorkOptions = {},
+  ): Promise<Worker> {
+    const runtime = this.#runtime(name, side)
+    if (!runtime.settings.shadowable) {
+      throw new CutoverError(
+        'option-invalid',
+        `${name}: there are no shadows to work on; set shadow: 'effects-declared' once every effect goes through ctx.effect`,
+      )
+    }
+    return await runtime.work(side, handler as Handler, options, { primary: false, shadow: true })
+  }
+
+  // --------------------------------------------------------------------------------------------------- looking
+
+  /** A job by its id; undefined if the ledger does not know it (never enqueued, or finished longer ago than `retain`). */
+  async get(name: Name<I>, id: string): Promise<JobView | undefined> {
+    const ledger = await this.#ledgerOf(name)
+    const row = await ledger.row(id)
+    return row === undefined ? undefined : viewJob(row, (await ledger.control()).now)
+  }
+
+  /**
+   * Cancels a job that has not started. `cancelled`: it will not run, whatever copy is left in a queue. `running`,
+   * `moving`, `finished`, `absent`: nothing was changed.
+   */
+  async cancel(name: Name<I>, id: string): Promise<CancelAnswer> {
+    const runtime = this.#runtime(name)
+    const ledger = await this.#ledgerOf(name)
+    const row = await ledger.row(id)
+    const answer = await ledger.cancel(id)
+    // The row decides; the copy is only tidied away, and a worker that finds it acks it without running.
+    if (answer === 'cancelled' && row !== undefined && runtime.settings[row.side].capabilities.remove) {
+      try {
+        await (await runtime.queue(row.side)).remove(backendIdOf(id, row.gen, 'primary'))
+      } catch (cause) {
+        this.#log.debug({ err: cause, migration: name, id }, 'the copy of a cancelled job is left to its worker')
+      }
+    }
+    return answer
+  }
+
+  /**
+   * Waits for a job's end and gives its result. Rejects with what the job failed with, or with `job-cancelled`,
+   * `job-unknown`, `result-too-large`, `result-timeout`. Results are kept for `retain`.
+   */
+  async result<N extends Name<I>>(name: N, id: string, options: { timeout?: Duration } = {}): Promise<At<R, N>> {
+    const ledger = await this.#ledgerOf(name)
+    const until = performance.now() + parseDuration(options.timeout ?? '60s', `${name}: result timeout`)
+    for (let pause = RESULT_LOOK_MS; ; pause = Math.min(RESULT_LOOK_MOST_MS, pause * 1.3)) {
+      const row = await ledger.row(id)
+      if (row === undefined) {
+        throw new CutoverError('job-unknown', `${name}: the ledger knows no job ${id}: it was never enqueued, or finished longer ago than retain`)
+      }
+      if (row.state === 'finished') {
+        if (row.class === 'cancelled') throw new CutoverError('job-cancelled', `${name}: job ${id} was cancelled`)
+        if (row.class === 'ok') return decodeOutcome(row.slots.primary, { migration: name, id }) as At<R, N>
+        throw decodeError(row.slots.primary?.error)
+      }
+      if (performance.now() + pause > until) {
+        throw new CutoverError('result-timeout', `${name}: job ${id} is ${viewJob(row, Date.now()).state}; it has no result yet`)
+      }
+      await delay(pause)
+    }
+  }
+
+  /** What a key would get now, and why. */
+  async explain(name: Name<I>, key: string): Promise<Explanation> {
+    const runtime = this.#runtime(name)
+    await runtime.start()
+    const { settings, watch, dispatcher } = runtime
+    const decision = dispatcher.decide(key)
+    const reading = this.#flags.read(settings.flag)
+    return {
+      key,
+      ...decision,
+      position: keyPosition(settings.flag, key),
+      latch: watch.state?.latch,
+      ceiling: watch.state?.ceiling,
+      epoch: watch.epochNow,
+      flag: {
+        name: settings.flag,
+        reading: reading.kind === 'dials' ? `target ${reading.target}, shadow ${reading.shadow}` : reading.kind,
+        health: this.#flags.health().state,
+        revision: this.#flags.revision(),
+      },
+    }
+  }
+
+  /** What happened to one migration, or to all, from the ledger alone. */
+  async report(name?: Name<I>): Promise<ReportModel> {
+    const names = name === undefined ? [...this.#runtimes.keys()] : [name]
+    const ledgers = await Promise.all(names.map((each) => this.#ledgerOf(each)))
+    const { readReport } = await import('./report/read.ts')
+    return await readReport(ledgers)
+  }
+
+  // ------------------------------------------------------------------------------------------------------ back
+
+  /** Sends everything to legacy at once, whatever the flag says; every producer obeys within a second. */
+  async rollback(name: Name<I>, options: { by?: string; why?: string } = {}): Promise<ControlState> {
+    return await (await this.#ledgerOf(name)).setLatch({ set: true, by: this.#by, ...options })
+  }
+
+  /** Lifts the latch: the flag decides again. */
+  async unlatch(name: Name<I>, options: { by?: string; why?: string } = {}): Promise<ControlState> {
+    return await (await this.#ledgerOf(name)).setLatch({ set: false, by: this.#by, ...options })
+  }
+
+  // ---------------------------------------------------------------------------------------------------- around
+
+  /** Hears of every rollback, latch, mismatch, lost flag channel and the like; answers how to stop hearing. */
+  onEvent(listener: (event: CutoverEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #emit(event: CutoverEvent): void {
+    CHANNEL.publish(event)
+    const loud = event.type !== 'mismatch' && event.type !== 'epoch-opened' && event.type !== 'shadow-shed'
+    if (loud) this.#log.warn({ ...event }, `cutover: ${event.type}`)
+    else this.#log.debug({ ...event }, `cutover: ${event.type}`)
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (cause) {
+        this.#log.error({ err: cause }, 'an event listener threw')
+      }
+    }
+  }
+
+  /**
+   * Stops consuming, aborts what runs longer than `timeout` (default `'30s'`), flushes, releases leases, closes what
+   * was opened here. The library installs no signal handlers: call this from yours.
+   */
+  close(options: { timeout?: Duration } = {}): Promise<void> {
+    this.#closing ??= this.#close(parseDuration(options.timeout ?? '30s', 'close timeout'))
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const ends = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.close(timeoutMs)))
+    await this.#flags.close()
+    await this.#ledger.close()
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #runtime(name: string, side?: Side): Runtime {
+    if (this.#closing !== undefined) throw new CutoverError('closed', 'this cutover is closed; open another one')
+    const runtime = this.#runtimes.get(name)
+    if (runtime === undefined) {
+      throw new CutoverError(
+        'migration-unknown',
+        `there is no migration "${name}" in the configuration; there are: ${[...this.#runtimes.keys()].join(', ')}`,
+      )
+    }
+    if (side !== undefined && !SIDES.includes(side)) {
+      throw new CutoverError('side-unknown', `${name}: there is no side "${String(side)}"; there are: ${SIDES.join(', ')}`)
+    }
+    return runtime
+  }
+
+  async #ledgerOf(name: string): Promise<MigrationLedger> {
+    const { settings } = this.#runtime(name)
+    await this.#openLedger()
+    return this.#ledger.migration(settings.name, settings.ledger)
+  }
+
+  /** For the command line and tests: the sweeper's pass now. */
+  async sweep(name: Name<I>): Promise<void> {
+    await this.#runtime(name).sweeper.sweep()
+  }
+}
+
+/** Answers the first success for ever; a failure is tried again. */
+function memo<V>(make: () => Promise<V>): () => Promise<V> {
+  let kept: Promise<V> | undefined
+  return () => {
+    kept ??= make().catch((cause: unknown) => {
+      kept = undefined
+      throw cause
+    })
+    return kept
+  }
+}
+
+const STDERR: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: (fields, message) => console.error(message, printable(fields)),
+  error: (fields, message) => console.error(message, printable(fields)),
+}
+
+function printable(fields: object): string {
+  return JSON.stringify(fields, (_name, value: unknown) => (value instanceof Error ? value.message : value))
+}
+
+/** Opens flags and ledger and answers the object that producers and workers use. */
+export async function openCutover<I, J, R, E, L, T>(
+  config: CutoverConfig<I, J, R, E, L, T>,
+  options: OpenOptions = {},
+): Promise<Cutover<I, J, R, E, L, T>> {
+  const cutover = new Cutover(config, options)
+  await cutover.open()
+  return cutover
+}

@@ -1,0 +1,103 @@
+// One attempt of a handler: its time-out, its result in the stored form, its error, and how long it took.
+
+import { encodeError, encodeValue } from '../comparison/encode.ts'
+import { latencyBucket } from '../comparison/latency.ts'
+import { CutoverError } from '../vocabulary/errors.ts'
+import type { Outcome } from '../vocabulary/outcome.ts'
+import type { Handler, RunContext } from './context.ts'
+
+export interface AttemptOptions {
+  readonly handler: Handler
+  readonly run: RunContext
+  /** Parses the payload by the migration's schema; throws `payload-invalid`. */
+  readonly payload: () => unknown | Promise<unknown>
+  readonly timeoutMs: number
+  readonly waitMs: number
+  readonly version: string
+  readonly migration: string
+}
+
+export interface Attempt {
+  readonly outcome: Outcome
+  /** What the handler returned or threw, as it is. */
+  readonly value: unknown
+  readonly error: unknown
+  /** A failure that trying again cannot mend. */
+  readonly fatal: boolean
+  readonly runBucket: number
+  readonly waitBucket: number
+}
+
+type Ended = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
+  const { run, waitMs, version } = options
+  const began = performance.now()
+  let ended = await raceTimeout(options)
+  const runMs = Math.max(0, performance.now() - began - run.effectMs)
+  let value: Outcome['value']
+  if (ended.ok && ended.value !== undefined) {
+    try {
+      value = encodeValue(ended.value, { at: '/result' }).json
+    } catch (error) {
+      ended = { ok: false, error }
+    }
+  }
+  const outcome: Outcome = {
+    ok: ended.ok,
+    ...(value === undefined ? {} : { value }),
+    ...(ended.ok ? {} : { error: encodeError(ended.error) }),
+    effects: run.effects,
+    waitMs,
+    runMs,
+    attempts: run.context.attempt,
+    version,
+  }
+  return {
+    outcome,
+    value: ended.ok ? ended.value : undefined,
+    error: ended.ok ? undefined : ended.error,
+    fatal: !ended.ok && isFatal(ended.error),
+    runBucket: latencyBucket(runMs),
+    waitBucket: latencyBucket(waitMs),
+  }
+}
+
+function isFatal(error: unknown): boolean {
+  return (
+    error instanceof CutoverError && (error.code === 'payload-invalid' || error.code === 'result-not-comparable')
+  )
+}
+
+/** The handler's end, or its time-out. A handler that ignores its signal runs on unheard: it begins no effect. */
+async function raceTimeout({ handler, run, payload, timeoutMs, migration }: AttemptOptions): Promise<Ended> {
+  const { signal } = run.context
+  let timer: NodeJS.Timeout | undefined
+  let onAbort: (() => void) | undefined
+  const over = new Promise<Ended>((resolve) => {
+    timer = setTimeout(() => {
+      run.abort(
+        new CutoverError(
+          'attempt-timeout',
+          `${migration}: the attempt took longer than ${timeoutMs} ms; raise timeout, or let the handler obey ctx.signal`,
+          { details: { migration, id: run.context.id, timeoutMs } },
+        ),
+      )
+    }, timeoutMs)
+    onAbort = () => resolve({ ok: false, error: signal.reason })
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  const work = (async (): Promise<Ended> => {
+    try {
+      return { ok: true, value: await handler(await payload(), run.context) }
+    } catch (error) {
+      return { ok: false, error }
+    }
+  })()
+  try {
+    return await Promise.race([work, over])
+  } finally {
+    clearTimeout(timer)
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,165 @@
+// What a handler is given beside its payload, and how the effects of one run are recorded, performed or left out.
+//
+// An effect is performed in a primary only, and only after the ledger has said that this run still holds its job.
+
+import { encodeValue } from '../comparison/encode.ts'
+import type { Logger } from '../config/types.ts'
+import { CutoverError } from '../vocabulary/errors.ts'
+import type { Arm, Side } from '../vocabulary/job.ts'
+import type { RecordedEffect } from '../vocabulary/outcome.ts'
+
+/** What an effect's function is given. */
+export interface EffectCall {
+  /** The same at every attempt and on either side: job id, effect name, ordinal of that name in the run. */
+  readonly idempotencyKey: string
+  readonly signal: AbortSignal
+}
+
+type EffectsOf<E> = unknown extends E ? Record<string, unknown> : E
+
+/** A handler's second argument. `E`: what its effects record, by name; `N`: the backend's own job object. */
+export interface JobContext<E = unknown, N = unknown> {
+  readonly id: string
+  readonly arm: Arm
+  readonly side: Side
+  /** 1 for the first. */
+  readonly attempt: number
+  /** Aborted when the attempt's time is over, the worker closes, or another run has taken the job. */
+  readonly signal: AbortSignal
+  /** The backend's own job object. */
+  readonly native: N
+  readonly log: Logger
+  /** Hands progress to the backend, in a primary whose backend has it; else it does nothing. */
+  progress(value: unknown): Promise<void>
+  /**
+   * Runs `run` in a primary only; `recorded` is what is compared. In a shadow or control nothing is run and
+   * `inShadow()` is returned, or undefined without one.
+   */
+  effect<K extends keyof EffectsOf<E> & string, V, S>(
+    name: K,
+    recorded: EffectsOf<E>[K],
+    run: (call: EffectCall) => V | Promise<V>,
+    inShadow: () => S,
+  ): Promise<V | S>
+  effect<K extends keyof EffectsOf<E> & string, V>(
+    name: K,
+    recorded: EffectsOf<E>[K],
+    run: (call: EffectCall) => V | Promise<V>,
+  ): Promise<V | undefined>
+}
+
+/** A user's handler. */
+export type Handler<J = unknown, R = unknown, E = unknown, N = unknown> = (
+  payload: J,
+  ctx: JobContext<E, N>,
+) => R | Promise<R>
+
+export interface RunOptions {
+  readonly migration: string
+  readonly id: string
+  readonly arm: Arm
+  readonly side: Side
+  readonly attempt: number
+  readonly native: unknown
+  readonly log: Logger
+  readonly progress: (value: unknown) => Promise<void>
+  /** Asks the ledger to begin effects; false: this run has lost its job. */
+  readonly begin: () => Promise<boolean>
+}
+
+/** One run's context and the notes taken of it. */
+export class RunContext {
+  readonly context: JobContext
+  readonly effects: RecordedEffect[] = []
+  readonly #options: RunOptions
+  readonly #abort = new AbortController()
+  readonly #ordinals = new Map<string, number>()
+  #begun: Promise<boolean> | undefined
+  #inEffects = 0
+  #effectMs = 0
+  #effectSince = 0
+  /** An effect threw. */
+  effectFailed = false
+  /** The ledger refused the effects: this run must not report an end. */
+  refused = false
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    const { id, arm, side, attempt, native, log } = options
+    this.context = {
+      id,
+      arm,
+      side,
+      attempt,
+      native,
+      log,
+      signal: this.#abort.signal,
+      progress: async (value) => {
+        if (arm === 'primary') await options.progress(value)
+      },
+      effect: (name: string, recorded: unknown, run: (call: EffectCall) => unknown, inShadow?: () => unknown) =>
+        this.#effect(name, recorded, run, inShadow),
+    } as JobContext
+  }
+
+  /** Time spent inside effects so far, ms; overlapping ones count once. */
+  get effectMs(): number {
+    return this.#effectMs
+  }
+
+  abort(reason: CutoverError): void {
+    this.#abort.abort(reason)
+  }
+
+  async #effect(
+    name: string,
+    recorded: unknown,
+    run: (call: EffectCall) => unknown,
+    inShadow?: () => unknown,
+  ): Promise<unknown> {
+    const { id, arm, migration } = this.#options
+    this.#refuseIfOver(name)
+    const ordinal = (this.#ordinals.get(name) ?? 0) + 1
+    this.#ordinals.set(name, ordinal)
+    this.effects.push({ name, recorded: encodeValue(recorded, { at: `/effects/${name}` }).json })
+    if (arm !== 'primary') return inShadow?.()
+    this.#begun ??= this.#options.begin()
+    if (!(await this.#begun)) {
+      this.refused = true
+      const error = new CutoverError(
+        'effect-refused',
+        `${migration}: job ${id} was taken by another run, so its effect "${name}" was not performed here`,
+        { details: { migration, id, effect: name } },
+      )
+      this.abort(error)
+      throw error
+    }
+    this.#refuseIfOver(name)
+    return await this.#perform(run, `${migration}:${id}:${name}:${ordinal}`)
+  }
+
+  async #perform(run: (call: EffectCall) => unknown, idempotencyKey: string): Promise<unknown> {
+    if (this.#inEffects === 0) this.#effectSince = performance.now()
+    this.#inEffects += 1
+    try {
+      return await run({ idempotencyKey, signal: this.#abort.signal })
+    } catch (cause) {
+      this.effectFailed = true
+      throw cause
+    } finally {
+      this.#inEffects -= 1
+      if (this.#inEffects === 0) this.#effectMs += performance.now() - this.#effectSince
+    }
+  }
+
+  /** A handler that ignores its signal may compute on, but it begins no further effect. */
+  #refuseIfOver(name: string): void {
+    if (!this.#abort.signal.aborted) return
+    const { id, migration } = this.#options
+    throw new CutoverError(
+      'effect-refused',
+      `${migration}: job ${id} is over (${String((this.#abort.signal.reason as Error).message)}), so its effect "${name}" was not performed`,
+      { cause: this.#abort.signal.reason, details: { migration, id, effect: name } },
+    )
+  }
+}

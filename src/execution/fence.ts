@@ -1,0 +1,125 @@
+// The worker's side of the fence: claim, begin, extend, finish, gathered by tick; the leases of what runs here.
+
+import { Grouper } from '../ports/grouping.ts'
+import type {
+  BeginRequest,
+  ClaimAnswer,
+  ClaimRequest,
+  ExtendRequest,
+  FinishAnswer,
+  FinishRequest,
+  MigrationLedger,
+} from '../ports/ledger.ts'
+import { isCutoverError } from '../vocabulary/errors.ts'
+
+const MOST = 250
+const RETRY_MS = 200
+
+/** A run that holds its row. */
+export interface Held {
+  readonly id: string
+  readonly gen: number
+  readonly token: string
+  /** Called when the row is no longer held. */
+  readonly lost: () => void
+}
+
+export class Fence {
+  readonly #ledger: () => Promise<MigrationLedger>
+  readonly #leaseMs: number
+  readonly #claims: Grouper<ClaimRequest, ClaimAnswer>
+  readonly #begins: Grouper<BeginRequest, boolean>
+  readonly #finishes: Grouper<FinishRequest, FinishAnswer>
+  readonly #held = new Set<Held>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: { ledger: () => Promise<MigrationLedger>; leaseMs: number }) {
+    this.#ledger = options.ledger
+    this.#leaseMs = options.leaseMs
+    const { ledger } = options
+    this.#claims = new Grouper(async (requests) => (await ledger()).claim(requests), { most: MOST })
+    this.#begins = new Grouper(async (requests) => (await ledger()).begin(requests), { most: MOST })
+    this.#finishes = new Grouper(async (requests) => (await ledger()).finish(requests), { most: MOST })
+  }
+
+  /** One try; rejects with `ledger-unavailable`. */
+  claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return this.#claims.ask(request)
+  }
+
+  begin(request: BeginRequest, signal: AbortSignal): Promise<boolean> {
+    return insist(() => this.#begins.ask(request), signal)
+  }
+
+  /** Insists until the ledger has answered: nothing is acked before it is stored. Rejects only when `signal` aborts. */
+  finish(request: FinishRequest, signal: AbortSignal): Promise<FinishAnswer> {
+    return insist(() => this.#finishes.ask(request), signal)
+  }
+
+  /** One try. */
+  finishOnce(request: FinishRequest): Promise<FinishAnswer> {
+    return this.#finishes.ask(request)
+  }
+
+  /** Keeps the lease while the run lasts. */
+  hold(held: Held): () => void {
+    this.#held.add(held)
+    this.#timer ??= setInterval(() => void this.#extend(), this.#leaseMs / 3).unref()
+    return () => {
+      this.#held.delete(held)
+      if (this.#held.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
+  async #extend(): Promise<void> {
+    const held = [...this.#held]
+    const requests: ExtendRequest[] = held.map(({ id, gen, token }) => ({ id, gen, token, leaseMs: this.#leaseMs }))
+    try {
+      const answers = await (await this.#ledger()).extend(requests)
+      answers.forEach((kept, index) => {
+        const run = held[index] as Held
+        if (!kept && this.#held.has(run)) run.lost()
+      })
+    } catch {
+      // the ledger is away: a lease that runs out is seen at the first effect or at the end, where it decides
+    }
+  }
+
+  async settled(): Promise<void> {
+    await this.#claims.settled()
+    await this.#begins.settled()
+    await this.#finishes.settled()
+  }
+}
+
+/** Repeats an operation (all of them may be repeated) while the ledger cannot be reached. */
+export async function insist<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (cause) {
+      if (signal.aborted || !isTransient(cause)) throw cause
+      await pause(RETRY_MS * (0.5 + Math.random()), signal)
+    }
+  }
+}
+
+export function isTransient(cause: unknown): boolean {
+  return isCutoverError(cause, 'ledger-unavailable') || isCutoverError(cause, 'ledger-full')
+}
+
+/** Waits; ends early, without an error, when `signal` aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done, { once: true })
+    if (signal.aborted) done()
+  })
+}

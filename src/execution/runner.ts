@@ -1,0 +1,298 @@
+// One delivery from the backend: claim, run, finish, compare, and only then the ack.
+//
+// `deliver` never throws. Nothing is acked before its outcome is stored, and nothing is dropped unless the row is
+// finished or of a newer generation.
+
+import { randomBytes } from 'node:crypto'
+import { decodeError, decodeOutcome } from '../comparison/replay.ts'
+import type { Logger } from '../config/types.ts'
+import type { MigrationSettings } from '../config/resolve.ts'
+import type { ClaimAnswer, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
+import type { Delivery, Disposition } from '../ports/queue.ts'
+import { CutoverError } from '../vocabulary/errors.ts'
+import type { EmitEvent } from '../vocabulary/events.ts'
+import type { Side, Stamp } from '../vocabulary/job.ts'
+import { type Attempt, runAttempt } from './attempt.ts'
+import { type Handler, RunContext } from './context.ts'
+import { type Fence, isTransient, pause } from './fence.ts'
+import { identify, type Identified } from './identify.ts'
+import type { Unrecorded } from './unrecorded.ts'
+
+export interface RunnerOptions {
+  readonly settings: MigrationSettings
+  readonly side: Side
+  readonly handler: Handler
+  readonly version: string
+  readonly fence: Fence
+  readonly unrecorded: Unrecorded
+  /** Compares what `finish` handed back, if both runs are there; never throws. */
+  readonly compare: (id: string, pair: PairState) => Promise<void>
+  readonly parse: (payload: unknown) => unknown | Promise<unknown>
+  readonly epoch: () => number
+  /** The ledger's clock. */
+  readonly now: () => number
+  /** No dial has been above 0 since this process started: an unfenced job may run without the ledger. */
+  readonly quiet: () => boolean
+  readonly log: Logger
+  readonly emit: EmitEvent
+}
+
+const BUSY_LOOK_MS = 1000
+const NEWER_DELAY_MS = 10_000
+const LEDGER_RETRY_MS = 200
+
+type Granted = Extract<ClaimAnswer, { status: 'granted' }>
+
+export class Runner {
+  readonly #o: RunnerOptions
+  readonly #closing = new AbortController()
+  readonly #running = new Set<RunContext>()
+  #active = 0
+
+  constructor(options: RunnerOptions) {
+    this.#o = options
+  }
+
+  /** Deliveries that are being worked on. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** Waiting claims give up; running handlers see their signal abort. */
+  abort(): void {
+    this.#closing.abort(new CutoverError('closed', 'the worker closes'))
+    for (const run of this.#running) run.abort(new CutoverError('aborted', 'the worker closes before the attempt ended'))
+  }
+
+  async deliver(delivery: Delivery): Promise<Disposition> {
+    this.#active += 1
+    try {
+      return await this.#deliver(delivery)
+    } catch (cause) {
+      const { migration, id } = { migration: this.#o.settings.name, id: delivery.backendId }
+      if (!this.#closing.signal.aborted) {
+        this.#o.log.error({ err: cause, migration, backendId: id }, 'a delivery could not be worked on; it is deferred')
+      }
+      return { kind: 'defer', delayMs: BUSY_LOOK_MS }
+    } finally {
+      this.#active -= 1
+    }
+  }
+
+  async #deliver(delivery: Delivery): Promise<Disposition> {
+    const { settings, side, epoch, now, emit } = this.#o
+    const found = identify(delivery, { side, epoch: epoch(), now: now() })
+    if (found.kind === 'newer') return { kind: 'defer', delayMs: NEWER_DELAY_MS }
+    if (found.kind === 'damaged') {
+      emit({ type: 'job-parked', migration: settings.name, id: delivery.backendId, side, reason: found.why })
+      return { kind: 'park', reason: 'damaged' }
+    }
+    return found.stamp.arm === 'primary' ? this.#primary(delivery, found) : this.#copy(delivery, found)
+  }
+
+  // ---------------------------------------------------------------------------------------------------- primary
+
+  async #primary(delivery: Delivery, job: Identified): Promise<Disposition> {
+    for (;;) {
+      const token = randomBytes(6).toString('base64url')
+      const claimed = await this.#claim(delivery, job, token)
+      if (claimed === 'unreachable') return await this.#withoutLedger(delivery, job)
+      if (claimed.status === 'finished') return replay(claimed, this.#o.settings.name, job.stamp.id)
+      if (claimed.status === 'drop') return { kind: 'ack', result: undefined }
+      if (claimed.status === 'defer') return { kind: 'defer', delayMs: BUSY_LOOK_MS }
+      if (claimed.status === 'park') return this.#park(job.stamp)
+      if (claimed.status === 'busy') continue
+      const done = await this.#runPrimary(delivery, job, token, claimed)
+      if (done !== 'lost') return done
+      // another run has the row: the claim says what became of it
+    }
+  }
+
+  #park(stamp: Stamp): Disposition {
+    const { settings, side, emit } = this.#o
+    emit({ type: 'job-parked', migration: settings.name, id: stamp.id, side, reason: 'late: its row is gone' })
+    return { kind: 'park', reason: 'late' }
+  }
+
+  /** Claims, waiting while another run is busy with the row and while the ledger is away. */
+  async #claim(delivery: Delivery, job: Identified, token: string): Promise<ClaimAnswer | 'unreachable'> {
+    const { settings, side, fence, quiet } = this.#o
+    const { stamp, adopted } = job
+    for (;;) {
+      if (this.#closing.signal.aborted) return { status: 'defer' }
+      try {
+        const answer = await fence.claim({
+          id: stamp.id,
+          side,
+          gen: stamp.gen,
+          token,
+          leaseMs: settings.leaseMs,
+          fenced: stamp.fenced,
+          effectsUnknown: !settings.shadowable,
+          maxAttempts: adopted ? Math.max(1, delivery.attempts) : settings.attempts,
+          maxStarts: settings.maxStarts,
+          absent: { route: stamp.route, epoch: stamp.epoch, dueAt: stamp.due, adopted },
+        })
+        if (answer.status !== 'busy') return answer
+        const left = answer.leaseUntil - answer.now
+        await pause(Math.min(BUSY_LOOK_MS, Math.max(10, left)) * (0.75 + Math.random() / 2), this.#closing.signal)
+      } catch (cause) {
+        if (!isTransient(cause)) throw cause
+        if (!stamp.fenced && quiet()) return 'unreachable'
+        await pause(LEDGER_RETRY_MS * (0.5 + Math.random()), this.#closing.signal)
+      }
+    }
+  }
+
+  async #runPrimary(
+    delivery: Delivery,
+    job: Identified,
+    token: string,
+    granted: Granted,
+  ): Promise<Disposition | 'lost'> {
+    const { settings, side, fence } = this.#o
+    const { id, gen } = job.stamp
+    const run = this.#context(delivery, job.stamp, granted.attempt, async () =>
+      settings.shadowable ? await fence.begin({ id, gen, token }, this.#closing.signal) : true,
+    )
+    const release = fence.hold({
+      id,
+      gen,
+      token,
+      lost: () => {
+        run.refused = true
+        run.abort(new CutoverError('aborted', `job ${id} was taken by another run`))
+      },
+    })
+    let attempt: Attempt
+    try {
+      attempt = await this.#attempt(delivery, job, run)
+    } finally {
+      release()
+      this.#running.delete(run)
+    }
+    if (run.refused) return 'lost'
+    const answer = await fence.finish(
+      { ...this.#finishRequest(job.stamp, token, attempt), effectFailed: run.effectFailed },
+      this.#closing.signal,
+    )
+    return await this.#afterFinish(delivery, job, attempt, answer, side)
+  }
+
+  #finishRequest(stamp: Stamp, token: string, attempt: Attempt): FinishRequest {
+    const { outcome, fatal, runBucket, waitBucket } = attempt
+    const { id, gen, arm } = stamp
+    return { id, side: this.#o.side, gen, arm, token, outcome, fatal, effectFailed: false, runBucket, waitBucket }
+  }
+
+  async #afterFinish(
+    delivery: Delivery,
+    job: Identified,
+    attempt: Attempt,
+    answer: FinishAnswer,
+    side: Side,
+  ): Promise<Disposition | 'lost'> {
+    const { settings, compare } = this.#o
+    if (answer.status === 'finished') {
+      if (answer.pair !== undefined) await compare(job.stamp.id, answer.pair)
+      return answer.class === 'ok'
+        ? { kind: 'ack', result: attempt.value }
+        : { kind: 'fail', error: attempt.error, retry: false }
+    }
+    if (answer.status === 'retry') {
+      if (delivery.attempt < delivery.attempts) return { kind: 'fail', error: attempt.error, retry: true }
+      // The row has attempts left and the backend has none (a stalled run has spent it): back without spending one.
+      const delayMs = (settings.backoff?.delayMs ?? 0) * 2 ** (answer.fails - 1)
+      return { kind: 'defer', delayMs }
+    }
+    if (answer.why === 'absent') return this.#park({ ...job.stamp, id: `${side}:${job.stamp.id}` })
+    return 'lost'
+  }
+
+  // ----------------------------------------------------------------------------------------- shadow and control
+
+  async #copy(delivery: Delivery, job: Identified): Promise<Disposition> {
+    const { fence, compare } = this.#o
+    const run = this.#context(delivery, job.stamp, delivery.attempt, async () => false)
+    let attempt: Attempt
+    try {
+      attempt = await this.#attempt(delivery, job, run)
+    } finally {
+      this.#running.delete(run)
+    }
+    if (this.#closing.signal.aborted && !attempt.outcome.ok) return { kind: 'defer', delayMs: BUSY_LOOK_MS }
+    const more = !attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts
+    if (more) return { kind: 'fail', error: attempt.error, retry: true }
+    const answer = await fence.finish(this.#finishRequest(job.stamp, delivery.backendId, attempt), this.#closing.signal)
+    if (answer.status === 'finished' && answer.pair !== undefined) await compare(job.stamp.id, answer.pair)
+    return { kind: 'ack', result: undefined }
+  }
+
+  // -------------------------------------------------------------------------------------------------- shared
+
+  #context(delivery: Delivery, stamp: Stamp, attempt: number, begin: () => Promise<boolean>): RunContext {
+    const { settings, side, log } = this.#o
+    const run = new RunContext({
+      migration: settings.name,
+      id: stamp.id,
+      arm: stamp.arm,
+      side,
+      attempt,
+      native: delivery.native,
+      log,
+      progress: (value) => delivery.progress(value),
+      begin,
+    })
+    this.#running.add(run)
+    return run
+  }
+
+  #attempt(delivery: Delivery, job: Identified, run: RunContext): Promise<Attempt> {
+    const { settings, handler, version, parse, now } = this.#o
+    const due = job.adopted ? (delivery.enqueuedAt ?? job.stamp.due) : job.stamp.due
+    return runAttempt({
+      handler,
+      run,
+      payload: () => parse(job.payload),
+      timeoutMs: settings.timeoutMs,
+      waitMs: Math.max(0, now() - due),
+      version,
+      migration: settings.name,
+    })
+  }
+
+  /** The protocol's table: an unfenced job while no dial was ever up runs without the ledger, and is reported later. */
+  async #withoutLedger(delivery: Delivery, job: Identified): Promise<Disposition> {
+    const run = this.#context(delivery, job.stamp, delivery.attempt, async () => true)
+    let attempt: Attempt
+    try {
+      attempt = await this.#attempt(delivery, job, run)
+    } finally {
+      this.#running.delete(run)
+    }
+    if (!attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts) {
+      return { kind: 'fail', error: attempt.error, retry: true }
+    }
+    const { route, epoch, due } = job.stamp
+    const token = randomBytes(6).toString('base64url')
+    this.#o.unrecorded.add({
+      ...this.#finishRequest(job.stamp, token, attempt),
+      fatal: true,
+      unrecorded: { epoch, dueAt: due, route, adopted: job.adopted },
+    })
+    return attempt.outcome.ok
+      ? { kind: 'ack', result: attempt.value }
+      : { kind: 'fail', error: attempt.error, retry: false }
+  }
+}
+
+/** A finished job that is delivered again answers as it did, without running. */
+function replay(
+  answer: Extract<ClaimAnswer, { status: 'finished' }>,
+  migration: string,
+  id: string,
+): Disposition {
+  if (answer.class === 'ok') return { kind: 'ack', result: decodeOutcome(answer.outcome, { migration, id }) }
+  if (answer.class === 'cancelled') return { kind: 'ack', result: undefined }
+  return { kind: 'fail', error: decodeError(answer.outcome?.error), retry: false }
+}

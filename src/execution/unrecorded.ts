@@ -1,0 +1,60 @@
+// Outcomes of jobs that ran while the ledger could not be reached: kept in memory, told when it is back, counted.
+
+import { type FinishRequest, type MigrationLedger } from '../ports/ledger.ts'
+import { MEASURES } from '../ports/row-rules.ts'
+import type { Fence } from './fence.ts'
+
+/** Beyond this only their number is kept. */
+const MOST = 10_000
+const RETRY_MS = 500
+
+export class Unrecorded {
+  readonly #fence: Fence
+  readonly #ledger: () => Promise<MigrationLedger>
+  #requests: FinishRequest[] = []
+  readonly #counts = { legacy: 0, target: 0 }
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: { fence: Fence; ledger: () => Promise<MigrationLedger> }) {
+    this.#fence = options.fence
+    this.#ledger = options.ledger
+  }
+
+  add(request: FinishRequest): void {
+    this.#counts[request.side] += 1
+    if (this.#requests.length < MOST) this.#requests.push(request)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      void this.flush()
+    }, RETRY_MS).unref()
+  }
+
+  async flush(): Promise<void> {
+    try {
+      for (const side of ['legacy', 'target'] as const) {
+        const count = this.#counts[side]
+        if (count === 0) continue
+        await (await this.#ledger()).bump(MEASURES.unrecorded(side), count)
+        this.#counts[side] -= count
+      }
+      while (this.#requests.length > 0) {
+        const some = this.#requests.slice(0, 250)
+        await Promise.all(some.map((request) => this.#fence.finishOnce(request)))
+        this.#requests = this.#requests.slice(some.length)
+      }
+    } catch {
+      // still away: what is kept is told at the next try
+      this.#schedule()
+    }
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    clearTimeout(this.#timer)
+    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
+    clearTimeout(this.#timer)
+  }
+}

@@ -1,0 +1,24 @@
+// The public API, in the order of a job's way: configure, enqueue, work, look.
+
+export type { CompareOptions } from './comparison/options.ts'
+export { type ConfigBase, type CutoverConfig, defineConfig, type Logger, type MigrationBase, type } from './config/types.ts'
+export {
+  Cutover,
+  type EnqueueItem,
+  type Explanation,
+  type HandlerOf,
+  openCutover,
+  type OpenOptions,
+} from './cutover.ts'
+export type { EffectCall, Handler, JobContext } from './execution/context.ts'
+export type { JobState, JobView } from './job-view.ts'
+export type { ReportModel } from './report/model.ts'
+export type { Enqueued } from './routing/dispatch.ts'
+export type { EnqueueOptions } from './routing/prepare.ts'
+export type { Worker, WorkOptions } from './runtime.ts'
+export type { Comparison, ComparisonClass, Difference, DifferenceKind } from './vocabulary/comparison.ts'
+export type { Dials } from './vocabulary/dials.ts'
+export type { Duration } from './vocabulary/duration.ts'
+export { CutoverError, type CutoverErrorCode, isCutoverError } from './vocabulary/errors.ts'
+export type { CutoverEvent } from './vocabulary/events.ts'
+export type { Arm, Decision, DecisionReason, Route, Side } from './vocabulary/job.ts'

@@ -1,0 +1,284 @@
+// Keeps one process current on one migration: latch, ceiling, epoch and flag, and tells the ledger that it is alive.
+//
+// A read that failed or is old never sends a job to target: `ageMs` says how long ago the last good read *began*.
+
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FlagSource } from '../ports/flags.ts'
+import type { ControlState, MigrationLedger, Presence } from '../ports/ledger.ts'
+import type { Dials } from '../vocabulary/dials.ts'
+import type { EmitEvent } from '../vocabulary/events.ts'
+import type { Side } from '../vocabulary/job.ts'
+import { newId } from '../vocabulary/ids.ts'
+
+/** How often the control state is read; every producer obeys the latch within a second. */
+const READ_EVERY_MS = 250
+/** Every so many reads the read is a heartbeat. */
+const BEAT_EVERY = 4
+
+export interface ControlWatchOptions {
+  readonly migration: string
+  /** Opens the ledger if need be; rejects with `ledger-unavailable` while it cannot be reached. */
+  readonly ledger: () => Promise<MigrationLedger>
+  readonly flags: FlagSource
+  readonly flag: string
+  /** Fingerprint of deadline, compare rules and the like. */
+  readonly rules: string
+  readonly by: string
+  readonly emit: EmitEvent
+  /** Where the dispatcher says what is under way. */
+  readonly inFlight: () => { count: number; oldest: number | undefined }
+}
+
+export class ControlWatch {
+  readonly instance: string = newId().replaceAll('-', '').slice(8, 24)
+  readonly #options: ControlWatchOptions
+  readonly #startedAt = Date.now()
+  readonly #works: Partial<Record<Side, string>> = {}
+  readonly #shadows = new Set<Side>()
+  readonly #stop = new AbortController()
+  #produces = false
+  #state: ControlState | undefined
+  #readBegan = Number.NEGATIVE_INFINITY
+  #skewMs = 0
+  #reachable = true
+  #seenRevision: string | undefined
+  #stampEpoch = 0
+  #epochPending: Promise<void> | undefined
+  #loop: Promise<void> | undefined
+  #everDialled = false
+  #flagWasWell = true
+  #unsubscribe: (() => void) | undefined
+
+  constructor(options: ControlWatchOptions) {
+    this.#options = options
+  }
+
+  /** The last state read; undefined before the first. */
+  get state(): ControlState | undefined {
+    return this.#state
+  }
+  /** ms since the last good read began. */
+  get ageMs(): number {
+    return performance.now() - this.#readBegan
+  }
+  /** False while the last read failed. */
+  get reachable(): boolean {
+    return this.#reachable
+  }
+  /** This process has seen a dial above 0 since it started. */
+  get everDialled(): boolean {
+    return this.#everDialled
+  }
+  /** The ledger's clock, by this process's own and the skew last seen. */
+  ledgerNow(): number {
+    return Date.now() - this.#skewMs
+  }
+
+  /** Reads once, then keeps reading. Never rejects: without a ledger the state stays unknown. */
+  async start(): Promise<void> {
+    if (this.#loop !== undefined) return
+    this.#noteDials()
+    this.#unsubscribe = this.#options.flags.onChange(() => {
+      this.#noteDials()
+      void this.syncEpoch().catch(() => {}) // told by the read loop, which meets the same fault
+    })
+    this.#loop = Promise.resolve()
+    await this.read(true)
+    this.#loop = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    let turn = 0
+    while (!this.#stop.signal.aborted) {
+      await delay(READ_EVERY_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {}) // aborted: ends
+      if (this.#stop.signal.aborted) return
+      turn += 1
+      await this.read(turn % BEAT_EVERY === 0)
+    }
+  }
+
+  /** One read (or heartbeat) now; answers whether it was good. */
+  async read(beat: boolean): Promise<boolean> {
+    const began = performance.now()
+    try {
+      const ledger = await this.#options.ledger()
+      const state = beat ? await ledger.beat(this.presence()) : await ledger.control()
+      this.#take(state, began)
+      this.#tellFlag()
+      return true
+    } catch (cause) {
+      if (this.#reachable) {
+        this.#reachable = false
+        this.#options.emit({
+          type: 'ledger-lost',
+          migration: this.#options.migration,
+          message: cause instanceof Error ? cause.message : String(cause),
+        })
+      }
+      return false
+    }
+  }
+
+  #take(state: ControlState, began: number): void {
+    const before = this.#state
+    this.#state = state
+    this.#readBegan = began
+    this.#skewMs = Date.now() - state.now
+    this.#settleEpoch()
+    const { emit, migration } = this.#options
+    if (!this.#reachable) {
+      this.#reachable = true
+      emit({ type: 'ledger-back', migration })
+    }
+    if (before === undefined) return
+    if (before.latch.set !== state.latch.set) {
+      const { by, why } = state.latch
+      const who = { ...(by === undefined ? {} : { by }), ...(why === undefined ? {} : { why }) }
+      emit({ type: state.latch.set ? 'latch-set' : 'latch-cleared', migration, ...who })
+    }
+    if (before.epoch.epoch !== state.epoch.epoch) emit({ type: 'epoch-opened', migration, epoch: state.epoch.epoch })
+  }
+
+  #tellFlag(): void {
+    const health = this.#options.flags.health()
+    const well = health.state === 'ok'
+    if (well === this.#flagWasWell || health.state === 'starting') return
+    this.#flagWasWell = well
+    const { emit, migration } = this.#options
+    emit(
+      well
+        ? { type: 'flag-back', migration }
+        : { type: 'flag-lost', migration, message: health.message ?? health.state },
+    )
+  }
+
+  #noteDials(): void {
+    const reading = this.#options.flags.read(this.#options.flag)
+    if (reading.kind === 'custom') this.#everDialled = true
+    if (reading.kind === 'boolean' && reading.on) this.#everDialled = true
+    if (reading.kind === 'dials' && (reading.target > 0 || reading.shadow > 0)) this.#everDialled = true
+  }
+
+  /** The dials as this process sees them now. */
+  dials(): Dials {
+    const reading = this.#options.flags.read(this.#options.flag)
+    const control = this.#state?.controlShare ?? 0
+    if (reading.kind === 'dials') return { target: reading.target, shadow: reading.shadow, control }
+    return { target: reading.kind === 'boolean' && reading.on ? 1 : 0, shadow: 0, control }
+  }
+
+  /** The flag's values have changed since they were last held against the epoch. */
+  get epochIsStale(): boolean {
+    return this.#seenRevision !== this.#options.flags.revision()
+  }
+
+  /** Opens the next epoch if the dials of this process are not those of the current one. Rejects without a ledger. */
+  syncEpoch(): Promise<void> {
+    this.#epochPending ??= this.#syncEpoch().finally(() => {
+      this.#epochPending = undefined
+    })
+    return this.#epochPending
+  }
+
+  async #syncEpoch(): Promise<void> {
+    if (this.#state === undefined && !(await this.read(false))) return
+    const state = this.#state
+    if (state === undefined) return
+    const revision = this.#options.flags.revision()
+    const dials = this.dials()
+    const versions = { ...state.epoch.versions, ...this.#works }
+    const { rules } = this.#options
+    const same = sameDials(dials, state.epoch.dials) && sameVersions(versions, state.epoch.versions)
+    if (!same || state.epoch.rules !== rules || state.epoch.epoch === 0) {
+      const began = performance.now()
+      const ledger = await this.#options.ledger()
+      const request = {
+        expect: state.epoch.epoch,
+        dials,
+        flagRevision: revision,
+        versions,
+        rules,
+        by: this.#options.by,
+      }
+      this.#take(await ledger.openEpoch(request), began)
+    }
+    this.#seenRevision = revision
+    this.#settleEpoch()
+  }
+
+  /** The epoch to stamp: the current one, or 0 (outside of any) while this process sees other dials than it has. */
+  get epochNow(): number {
+    return this.#stampEpoch
+  }
+
+  #settleEpoch(): void {
+    const epoch = this.#state?.epoch
+    this.#stampEpoch = epoch !== undefined && sameDials(this.dials(), epoch.dials) ? epoch.epoch : 0
+  }
+
+  get isProducing(): boolean {
+    return this.#produces
+  }
+
+  async produces(): Promise<void> {
+    if (this.#produces) return
+    this.#produces = true
+    await this.read(true)
+  }
+
+  /** Announces a worker; its version may open an epoch. */
+  async works(side: Side, version: string, what: { primary: boolean; shadow: boolean }): Promise<void> {
+    if (what.primary) this.#works[side] = version
+    if (what.shadow) this.#shadows.add(side)
+    if (await this.read(true)) await this.syncEpoch()
+  }
+
+  async worksNoMore(side: Side): Promise<void> {
+    delete this.#works[side]
+    this.#shadows.delete(side)
+    await this.read(true)
+  }
+
+  presence(): Presence {
+    const { count, oldest } = this.#options.inFlight()
+    return {
+      instance: this.instance,
+      pid: process.pid,
+      host: hostname(),
+      startedAt: this.#startedAt,
+      works: { ...this.#works },
+      shadows: [...this.#shadows],
+      produces: this.#produces,
+      flagRevision: this.#options.flags.revision(),
+      flagHealth: this.#options.flags.health().state,
+      latchRevision: this.#state?.latch.revision ?? 0,
+      inFlight: count,
+      confirmedBefore: oldest ?? this.ledgerNow(),
+      skewMs: this.#skewMs,
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#unsubscribe?.()
+    await this.#loop
+    if (this.#state === undefined || !this.#reachable) return
+    const ledger = await this.#options.ledger()
+    await ledger.leave({
+      ...this.presence(),
+      works: {},
+      shadows: [],
+      inFlight: 0,
+      confirmedBefore: Number.MAX_SAFE_INTEGER,
+    })
+  }
+}
+
+function sameDials(a: Dials, b: Dials): boolean {
+  return a.target === b.target && a.shadow === b.shadow && a.control === b.control
+}
+
+function sameVersions(a: Partial<Record<Side, string>>, b: Partial<Record<Side, string>>): boolean {
+  return a.legacy === b.legacy && a.target === b.target
+}

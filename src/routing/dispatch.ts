@@ -1,0 +1,339 @@
+// The producer's half of the protocol: decide, pin, enqueue, and the shadow copy afterwards.
+//
+// A job is stored in the ledger before it is stored in a queue, always under the same backend id, and never decided
+// twice: whatever row is there wins.
+
+import type { MigrationSettings } from '../config/resolve.ts'
+import { ENQUEUE_TIMEOUT_MS } from '../config/resolve.ts'
+import type { FlagSource } from '../ports/flags.ts'
+import { Grouper } from '../ports/grouping.ts'
+import type { MigrationLedger, PinAnswer, PinRequest } from '../ports/ledger.ts'
+import type { EnqueueAnswer, OutgoingJob, Queue } from '../ports/queue.ts'
+import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
+import type { EmitEvent } from '../vocabulary/events.ts'
+import { type Arm, type Decision, ENVELOPE_VERSION, type Route, type Side, SIDES, sideOfArm, type Stamp } from '../vocabulary/job.ts'
+import type { ControlWatch } from './control-watch.ts'
+import { decide } from './decide.ts'
+import { makeEnvelope } from '../vocabulary/envelope.ts'
+import { isControl, keyGroup, keyPosition, keySlot } from './hash.ts'
+import { backendIdOf, newId } from '../vocabulary/ids.ts'
+import { LateNotes } from './late-notes.ts'
+import type { Prepared } from './prepare.ts'
+import { ShadowSender } from './shadow-sender.ts'
+
+/** What `enqueue` answers. */
+export interface Enqueued {
+  readonly id: string
+  readonly route: Route
+  readonly side: Side
+  readonly reason: Decision['reason']
+  /** The id was known: this call sent nothing new. */
+  readonly duplicate: boolean
+}
+
+export interface DispatcherOptions {
+  readonly settings: MigrationSettings
+  readonly ledger: () => Promise<MigrationLedger>
+  readonly flags: FlagSource
+  readonly watch: ControlWatch
+  /** The opened main queue of a side. */
+  readonly queue: (side: Side) => Promise<Queue>
+  readonly shadowQueue: (side: Side) => Promise<Queue>
+  readonly emit: EmitEvent
+  /** For tests of handlers: the route of every job. */
+  readonly forced?: Route
+}
+
+/** Single enqueues of one tick go in chunks of this size: a whole tick in one call would run in lockstep. */
+const CHUNK = 25
+/** A bulk is split alike, and the parts overlap. */
+const BULK = 250
+
+interface Pinned {
+  readonly job: Prepared
+  readonly answer: PinAnswer
+}
+
+export class Dispatcher {
+  readonly #o: DispatcherOptions
+  readonly #pins: Grouper<PinRequest, PinAnswer>
+  readonly #sends: Readonly<Record<Side, Grouper<OutgoingJob, EnqueueAnswer>>>
+  readonly #shadows: ShadowSender
+  readonly #notes: LateNotes
+  readonly #inFlight = new Set<{ readonly since: number }>()
+
+  constructor(options: DispatcherOptions) {
+    this.#o = options
+    const { settings, ledger, emit } = options
+    this.#pins = new Grouper(async (requests) => (await ledger()).pin(requests), { most: BULK })
+    const sends = (side: Side): Grouper<OutgoingJob, EnqueueAnswer> =>
+      new Grouper(async (jobs) => (await options.queue(side)).enqueue(jobs), { most: CHUNK })
+    this.#sends = { legacy: sends('legacy'), target: sends('target') }
+    this.#shadows = new ShadowSender({
+      migration: settings.name,
+      ledger,
+      queue: options.shadowQueue,
+      backlog: settings.shadowBacklog,
+      emit,
+    })
+    this.#notes = new LateNotes({ ledger, reachable: () => options.watch.reachable })
+  }
+
+  /** What is pinned and not yet answered by a backend, for the heartbeat. */
+  inFlight(): { count: number; oldest: number | undefined } {
+    const [first] = this.#inFlight
+    return { count: this.#inFlight.size, oldest: first?.since }
+  }
+
+  decide(key: string): Decision {
+    const { flags, settings, watch, forced } = this.#o
+    const state = watch.state
+    return decide({
+      flag: flags.decide({ flag: settings.flag, key, flagKind: settings.flagKind }),
+      control: {
+        known: state !== undefined,
+        ageMs: watch.ageMs,
+        latchSet: state?.latch.set ?? false,
+        ceiling: state?.ceiling ?? 0,
+      },
+      position: () => keyPosition(settings.flag, key),
+      shadowable: settings.shadowable,
+      ...(forced === undefined ? {} : { forced }),
+    })
+  }
+
+  async send(job: Prepared): Promise<Enqueued> {
+    await this.#ready()
+    const ticket = this.#enter()
+    try {
+      const answer = await this.#pins.ask(this.#pinRequest(job))
+      return await this.#store({ job, answer }, (side, outgoing) => this.#sends[side].ask(outgoing))
+    } catch (cause) {
+      if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
+      return await this.#withoutLedger(job, cause)
+    } finally {
+      this.#inFlight.delete(ticket)
+    }
+  }
+
+  /** Many at once, in parts that overlap; answers in order. Rejects with the first job's error, when all are answered. */
+  async sendMany(jobs: readonly Prepared[]): Promise<Enqueued[]> {
+    await this.#ready()
+    const parts: Promise<Enqueued[]>[] = []
+    for (let start = 0; start < jobs.length; start += BULK) parts.push(this.#sendPart(jobs.slice(start, start + BULK)))
+    const done = await Promise.allSettled(parts)
+    return done.flatMap((part) => {
+      if (part.status === 'rejected') throw part.reason
+      return part.value
+    })
+  }
+
+  async #sendPart(jobs: readonly Prepared[]): Promise<Enqueued[]> {
+    const ticket = this.#enter()
+    try {
+      let answers: readonly PinAnswer[]
+      try {
+        answers = await (await this.#o.ledger()).pin(jobs.map((job) => this.#pinRequest(job)))
+      } catch (cause) {
+        if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
+        return await Promise.all(jobs.map((job) => this.#withoutLedger(job, cause)))
+      }
+      const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
+      const results = await Promise.allSettled(
+        jobs.map((job, index) => this.#store({ job, answer: answers[index] as PinAnswer }, (side, o) => bulk[side].ask(o))),
+      )
+      return results.map((result) => {
+        if (result.status === 'rejected') throw result.reason
+        return result.value
+      })
+    } finally {
+      this.#inFlight.delete(ticket)
+    }
+  }
+
+  #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {
+    return new Grouper(async (jobs) => (await this.#o.queue(side)).enqueue(jobs), { most: BULK })
+  }
+
+  /** The epoch belongs to the dials: new ones are told to the ledger before a job is stamped with them. */
+  async #ready(): Promise<void> {
+    const { watch } = this.#o
+    if (!watch.epochIsStale || !watch.reachable) return
+    try {
+      await watch.syncEpoch()
+    } catch (cause) {
+      if (!isCutoverError(cause, 'ledger-unavailable')) throw cause // pin meets the same fault and decides
+    }
+  }
+
+  #enter(): { readonly since: number } {
+    const ticket = { since: this.#o.watch.ledgerNow() }
+    this.#inFlight.add(ticket)
+    return ticket
+  }
+
+  #pinRequest(job: Prepared): PinRequest {
+    const { settings, watch } = this.#o
+    // the ledger has been silent for a while: the caller must not wait for its time-out, too
+    if (!watch.reachable && watch.ageMs > 1000) {
+      throw new CutoverError('ledger-unavailable', `${settings.name}: the ledger has not answered for ${Math.round(watch.ageMs)} ms`)
+    }
+    const key = job.key ?? job.id
+    const { route, reason } = this.decide(key)
+    const epoch = watch.epochNow
+    const share = watch.state?.controlShare ?? 0
+    return {
+      id: job.id,
+      fresh: job.fresh,
+      route,
+      reason,
+      epoch,
+      delayMs: job.delayMs,
+      maxAttempts: job.attempts,
+      ...(job.key === undefined ? {} : { keySlot: keySlot(key, epoch) }),
+      group: keyGroup(key),
+      control: share > 0 && isControl(settings.name, job.id, share),
+      producer: watch.instance,
+    }
+  }
+
+  async #store(
+    { job, answer }: Pinned,
+    send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
+  ): Promise<Enqueued> {
+    const { side, route, reason, gen } = answer
+    const known = answer.status === 'exists'
+    const result: Enqueued = { id: job.id, route, side, reason, duplicate: known }
+    // Open at generation 0 it may never have reached the queue (a producer that died): send it, under the same id.
+    if (known && (answer.state !== 'open' || gen !== 0)) return result
+    const stored = await this.#sendUntilKnown(job, answer, side, send)
+    if (route !== side && stored === 'accepted') this.#sendCopies(job, answer)
+    return result
+  }
+
+  #outgoing(job: Prepared, answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'>, arm: Arm): OutgoingJob {
+    const { settings } = this.#o
+    const { route, epoch, gen, dueAt, fenced } = answer
+    const stamp: Stamp = { v: ENVELOPE_VERSION, id: job.id, route, arm, epoch, gen, due: dueAt, fenced }
+    return {
+      backendId: backendIdOf(job.id, gen, arm),
+      data: makeEnvelope(job.payload, stamp),
+      delayMs: job.delayMs,
+      ...(job.priority === undefined ? {} : { priority: job.priority }),
+      attempts: job.attempts,
+      ...(settings.backoff === undefined ? {} : { backoff: settings.backoff }),
+    }
+  }
+
+  /** `unknown` → the same id to the same side, until it is known. Never decides again. */
+  async #sendUntilKnown(
+    job: Prepared,
+    answer: PinAnswer,
+    side: Side,
+    send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
+  ): Promise<'accepted' | 'duplicate'> {
+    const outgoing = this.#outgoing(job, answer, 'primary')
+    const began = performance.now()
+    for (let tries = 0; ; tries += 1) {
+      let given: EnqueueAnswer
+      try {
+        given = await send(side, outgoing)
+      } catch (cause) {
+        // the queue could not be opened: nothing was sent in this call, but an earlier one may have been stored
+        given = tries === 0 ? { status: 'refused', cause } : { status: 'unknown', cause }
+      }
+      if (given.status === 'accepted' || given.status === 'duplicate') return given.status
+      if (given.status === 'refused') {
+        if (answer.status === 'pinned' && tries === 0) await this.#takeBack(job.id)
+        throw this.#refused(job.id, side, given.cause)
+      }
+      if (performance.now() - began > ENQUEUE_TIMEOUT_MS) throw this.#unknown(job.id, side, given.cause)
+      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, 25 * 2 ** tries) * (0.5 + Math.random() / 2)))
+    }
+  }
+
+  async #takeBack(id: string): Promise<void> {
+    try {
+      await (await this.#o.ledger()).unpin([id])
+    } catch {
+      this.#notes.abandon(id) // taken back when the ledger answers again
+    }
+  }
+
+  #refused(id: string, side: Side, cause: unknown): CutoverError {
+    if (cause instanceof CutoverError) return cause
+    const { settings } = this.#o
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new CutoverError(
+      'enqueue-refused',
+      `${settings.name}: the ${side} queue (${settings[side].kind}) refused the job: ${why}; nothing was stored`,
+      { cause, details: { migration: settings.name, id, side } },
+    )
+  }
+
+  #unknown(id: string, side: Side, cause: unknown): CutoverError {
+    const { settings } = this.#o
+    return new CutoverError(
+      'enqueue-unknown',
+      `${settings.name}: the ${side} queue (${settings[side].kind}) did not say within ${ENQUEUE_TIMEOUT_MS} ms whether it stored job ${id}; call again with { id: '${id}' }: it will be one job`,
+      { cause, details: { migration: settings.name, id, side } },
+    )
+  }
+
+  #sendCopies(job: Prepared, answer: PinAnswer): void {
+    const copies = [
+      { which: 'pair', arm: 'shadow' },
+      ...(answer.control ? [{ which: 'control', arm: 'control' } as const] : []),
+    ] as const
+    for (const { which, arm } of copies) {
+      const side = sideOfArm(answer.route, arm)
+      this.#shadows.add({ id: job.id, side, which, job: () => this.#outgoing(job, answer, arm) })
+    }
+  }
+
+  /** The protocol's table for a ledger that cannot be reached. */
+  async #withoutLedger(job: Prepared, cause: unknown): Promise<Enqueued> {
+    const { settings, watch } = this.#o
+    if (!job.fresh && watch.everDialled && settings.whenLedgerIsGone === 'refuse') {
+      throw new CutoverError(
+        'ledger-unavailable',
+        `${settings.name}: the ledger cannot be asked whether job ${job.id} went to target before, so it was not sent: call again with the same id, or set whenLedgerIsGone: 'legacy' and accept that it may run on both sides`,
+        { cause, details: { migration: settings.name, id: job.id } },
+      )
+    }
+    // The pin may have been stored with another route: an id that nobody knows yet is simply given up for a new one.
+    const giveUp = job.fresh && watch.everDialled
+    if (giveUp) this.#notes.abandon(job.id)
+    const sent = giveUp ? { ...job, id: newId() } : job
+    const dueAt = watch.ledgerNow() + job.delayMs
+    const epoch = watch.state?.epoch.epoch ?? 0
+    const answer = { route: 'legacy', epoch, gen: 0, dueAt, fenced: false } as const
+    const pinned: PinAnswer = {
+      ...answer,
+      status: 'exists',
+      state: 'open',
+      side: 'legacy',
+      reason: 'ledger-unavailable',
+      control: false,
+    }
+    const stored = await this.#sendUntilKnown(sent, pinned, 'legacy', (side, o) => this.#sends[side].ask(o))
+    this.#notes.note({
+      id: sent.id,
+      epoch,
+      dueAt,
+      reason: 'ledger-unavailable',
+      maxAttempts: job.attempts,
+      group: keyGroup(job.key ?? sent.id),
+      producer: watch.instance,
+    })
+    return { id: sent.id, route: 'legacy', side: 'legacy', reason: 'ledger-unavailable', duplicate: stored === 'duplicate' }
+  }
+
+  /** Sends what is buffered, waits for what is under way. */
+  async close(timeoutMs: number): Promise<void> {
+    await this.#pins.settled()
+    for (const side of SIDES) await this.#sends[side].settled()
+    await this.#shadows.close(timeoutMs)
+    await this.#notes.close(timeoutMs)
+  }
+}

@@ -1,0 +1,300 @@
+// One migration in one process: its queues, its watch, its producer, its workers and its sweeper, opened when needed.
+
+import { createHash } from 'node:crypto'
+import { Sweeper } from './backlog/sweep.ts'
+import type { MigrationSettings } from './config/resolve.ts'
+import type { Logger } from './config/types.ts'
+import { comparePair } from './execution/compare-pair.ts'
+import type { Handler } from './execution/context.ts'
+import { Fence } from './execution/fence.ts'
+import { Runner } from './execution/runner.ts'
+import { Unrecorded } from './execution/unrecorded.ts'
+import type { FlagSource } from './ports/flags.ts'
+import type { MigrationLedger, PairState } from './ports/ledger.ts'
+import type { Consumer, Queue } from './ports/queue.ts'
+import { ControlWatch } from './routing/control-watch.ts'
+import { Dispatcher } from './routing/dispatch.ts'
+import { parsePayload } from './routing/prepare.ts'
+import { CutoverError } from './vocabulary/errors.ts'
+import type { EmitEvent } from './vocabulary/events.ts'
+import type { Route, Side } from './vocabulary/job.ts'
+
+export interface RuntimeOptions {
+  readonly settings: MigrationSettings
+  readonly ledger: () => Promise<MigrationLedger>
+  readonly flags: FlagSource
+  readonly by: string
+  readonly log: Logger
+  readonly emit: EmitEvent
+  readonly sweepMs: number
+  readonly forced?: Route
+}
+
+export interface WorkOptions {
+  /** Jobs at once. Default 1. */
+  readonly concurrency?: number
+  /** The handler's version: a new one starts new counts. Default `'1'`; a deploy that does not bump it keeps them. */
+  readonly version?: string
+}
+
+/** What `work` gives back. */
+export interface Worker {
+  /** Takes no further job and waits for the running ones. True: all ended in time. */
+  stop(options?: { timeoutMs?: number }): Promise<boolean>
+}
+
+const STOP_MS = 30_000
+/** After the abort signal, how long a handler has to obey it. */
+const GRACE_MS = 1000
+
+export class Runtime {
+  readonly settings: MigrationSettings
+  readonly watch: ControlWatch
+  readonly dispatcher: Dispatcher
+  readonly #o: RuntimeOptions
+  readonly #queues = new Map<string, Promise<Queue>>()
+  readonly #fence: Fence
+  readonly #unrecorded: Unrecorded
+  readonly #sweeper: Sweeper
+  readonly #workers = new Set<WorkerHandle>()
+  #started: Promise<void> | undefined
+
+  constructor(options: RuntimeOptions) {
+    this.#o = options
+    this.settings = options.settings
+    const { settings, ledger, flags, emit } = options
+    const queue = (side: Side): Promise<Queue> => this.queue(side)
+    this.watch = new ControlWatch({
+      migration: settings.name,
+      ledger,
+      flags,
+      flag: settings.flag,
+      rules: fingerprint(settings),
+      by: options.by,
+      emit,
+      inFlight: () => this.dispatcher.inFlight(),
+    })
+    this.dispatcher = new Dispatcher({
+      settings,
+      ledger,
+      flags,
+      watch: this.watch,
+      queue,
+      shadowQueue: (side) => this.shadowQueue(side),
+      emit,
+      ...(options.forced === undefined ? {} : { forced: options.forced }),
+    })
+    this.#fence = new Fence({ ledger, leaseMs: settings.leaseMs })
+    this.#unrecorded = new Unrecorded({ fence: this.#fence, ledger })
+    this.#sweeper = new Sweeper({
+      migration: settings.name,
+      instance: this.watch.instance,
+      settings: settings.ledger,
+      ledger,
+      queue,
+      openQueues: () => Promise.all(this.#queues.values()),
+      compare: this.#compare,
+      emit,
+      everyMs: options.sweepMs,
+    })
+  }
+
+  get sweeper(): Sweeper {
+    return this.#sweeper
+  }
+
+  /** Starts the watch and the sweeper, once. */
+  start(): Promise<void> {
+    this.#started ??= this.watch.start().then(() => this.#sweeper.start())
+    return this.#started
+  }
+
+  queue(side: Side): Promise<Queue> {
+    return this.#open(side, () => this.settings[side].create())
+  }
+
+  shadowQueue(side: Side): Promise<Queue> {
+    return this.#open(`${side}.shadow`, async () => (await this.queue(side)).shadow())
+  }
+
+  /** Opens a queue once; a failed opening is tried again at the next call. */
+  #open(name: string, create: () => Queue | Promise<Queue>): Promise<Queue> {
+    let opening = this.#queues.get(name)
+    if (opening === undefined) {
+      opening = (async () => {
+        const queue = await create()
+        await queue.open()
+        return queue
+      })()
+      this.#queues.set(name, opening)
+      opening.catch(() => this.#queues.delete(name))
+    }
+    return opening
+  }
+
+  #compare = async (id: string, pair: PairState): Promise<void> => {
+    const { settings, ledger, emit, log } = this.#o
+    await comparePair(id, pair, {
+      ledger,
+      options: settings.compare,
+      onMismatch: (job, differences) => emit({ type: 'mismatch', migration: settings.name, id: job, differences }),
+      onError: (cause) => log.warn({ err: cause, migration: settings.name, id }, 'a comparison waits for the sweeper'),
+    })
+  }
+
+  runner(side: Side, handler: Handler, version: string): Runner {
+    const { settings, log, emit } = this.#o
+    return new Runner({
+      settings,
+      side,
+      handler,
+      version,
+      fence: this.#fence,
+      unrecorded: this.#unrecorded,
+      compare: this.#compare,
+      parse: (payload) => parsePayload(settings, payload),
+      epoch: () => this.watch.epochNow,
+      now: () => this.watch.ledgerNow(),
+      quiet: () => !this.watch.everDialled,
+      log,
+      emit,
+    })
+  }
+
+  async work(
+    side: Side,
+    handler: Handler,
+    options: WorkOptions,
+    what: { primary: boolean; shadow: boolean },
+  ): Promise<Worker> {
+    const { concurrency, version } = checkWorkOptions(this.settings.name, handler, options)
+    await this.start()
+    const runner = this.runner(side, handler, version)
+    const consumers: Consumer[] = []
+    const consume = async (queue: Queue): Promise<void> => {
+      consumers.push(
+        await queue.consume((delivery) => runner.deliver(delivery), {
+          concurrency,
+          onError: (error) => this.#queueError(side, error),
+        }),
+      )
+    }
+    if (what.primary) await consume(await this.queue(side))
+    if (what.shadow) await consume(await this.shadowQueue(side))
+    await this.watch.works(side, version, what)
+    const handle = new WorkerHandle(runner, consumers, async () => {
+      this.#workers.delete(handle)
+      if (![...this.#workers].some((other) => other.side === side)) await this.watch.worksNoMore(side)
+    }, side)
+    this.#workers.add(handle)
+    return handle
+  }
+
+  /** A processor for a worker of the user's own. */
+  wrap(side: Side, handler: Handler, options: WorkOptions): (...args: unknown[]) => Promise<unknown> {
+    const { version } = checkWorkOptions(this.settings.name, handler, options)
+    const runner = this.runner(side, handler, version)
+    const handle = new WorkerHandle(runner, [], () => this.watch.worksNoMore(side), side)
+    let ready: Promise<Queue> | undefined
+    const prepare = async (): Promise<Queue> => {
+      await this.start()
+      await this.watch.works(side, version, { primary: true, shadow: false })
+      this.#workers.add(handle)
+      return await this.queue(side)
+    }
+    return async (...args) => {
+      ready ??= prepare().catch((cause: unknown) => {
+        ready = undefined
+        throw cause
+      })
+      const queue = await ready
+      const delivery = queue.fromNative(args)
+      return await queue.toNative(delivery, args, await runner.deliver(delivery))
+    }
+  }
+
+  #queueError(side: Side, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.#o.emit({ type: 'queue-error', migration: this.settings.name, side, message })
+  }
+
+  /** Stop consuming → abort signals at the time-out → flush → release leases → close. */
+  async close(timeoutMs: number): Promise<void> {
+    await this.#started
+    await Promise.all([...this.#workers].map((worker) => worker.stop({ timeoutMs })))
+    await this.dispatcher.close(timeoutMs)
+    await this.#fence.settled()
+    await this.#unrecorded.close(Math.min(timeoutMs, 2000))
+    if (this.#started !== undefined) await this.#sweeper.stop()
+    if (this.#started !== undefined) await this.watch.stop()
+    const queues = await Promise.allSettled(this.#queues.values())
+    for (const opened of queues) if (opened.status === 'fulfilled') await opened.value.close()
+  }
+}
+
+class WorkerHandle implements Worker {
+  readonly side: Side
+  readonly #runner: Runner
+  readonly #consumers: readonly Consumer[]
+  readonly #onStopped: () => Promise<void>
+  // the process lives as long as it works, whatever its backend's timers do
+  readonly #alive = setInterval(() => {}, 2 ** 30)
+  #stopping: Promise<boolean> | undefined
+
+  constructor(runner: Runner, consumers: readonly Consumer[], onStopped: () => Promise<void>, side: Side) {
+    this.#runner = runner
+    this.#consumers = consumers
+    this.#onStopped = onStopped
+    this.side = side
+    if (consumers.length === 0) this.#alive.unref() // a worker of the user's own keeps its process itself
+  }
+
+  stop(options: { timeoutMs?: number } = {}): Promise<boolean> {
+    this.#stopping ??= this.#stop(options.timeoutMs ?? STOP_MS)
+    return this.#stopping
+  }
+
+  async #stop(timeoutMs: number): Promise<boolean> {
+    const ended = await this.#drain(timeoutMs)
+    if (!ended) {
+      this.#runner.abort()
+      await this.#drain(GRACE_MS)
+    }
+    clearInterval(this.#alive)
+    await this.#onStopped()
+    return ended
+  }
+
+  async #drain(timeoutMs: number): Promise<boolean> {
+    if (this.#consumers.length === 0) {
+      const until = performance.now() + timeoutMs
+      while (this.#runner.active > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+      return this.#runner.active === 0
+    }
+    const ends = await Promise.all(this.#consumers.map((consumer) => consumer.stop({ timeoutMs })))
+    return ends.every((end) => end)
+  }
+}
+
+function checkWorkOptions(migration: string, handler: unknown, options: WorkOptions): Required<WorkOptions> {
+  const { concurrency = 1, version = '1' } = options
+  const wrong =
+    typeof handler !== 'function'
+      ? 'the handler is not a function; pass (payload, ctx) => …'
+      : !Number.isInteger(concurrency) || concurrency < 1
+        ? `concurrency is ${concurrency}; a whole number from 1`
+        : typeof version !== 'string' || version === '' || version.length > 60
+          ? 'version is not a text of 1 to 60 characters'
+          : undefined
+  if (wrong !== undefined) throw new CutoverError('option-invalid', `${migration}: ${wrong}`)
+  return { concurrency, version }
+}
+
+/** What else changes the meaning of counts: deadline, attempts, compare rules. */
+function fingerprint(settings: MigrationSettings): string {
+  const { timeoutMs, attempts, backoff, ledger, compare, key } = settings
+  const text = JSON.stringify([timeoutMs, attempts, backoff, ledger.deadlineMs, compare, String(key)], (_name, value: unknown) =>
+    typeof value === 'function' ? String(value) : value,
+  )
+  return createHash('sha256').update(text).digest('base64url').slice(0, 10)
+}

@@ -1,0 +1,20 @@
+// What happens that somebody should hear of; told to `onEvent` and on the diagnostics channel `cutover`.
+
+import type { Side } from './job.ts'
+
+export type CutoverEvent = { readonly migration: string } & (
+  | { readonly type: 'latch-set' | 'latch-cleared'; readonly by?: string; readonly why?: string }
+  | { readonly type: 'epoch-opened'; readonly epoch: number }
+  | { readonly type: 'ledger-lost'; readonly message: string }
+  | { readonly type: 'ledger-back' }
+  | { readonly type: 'flag-lost'; readonly message: string }
+  | { readonly type: 'flag-back' }
+  | { readonly type: 'mismatch'; readonly id: string; readonly differences: number }
+  | { readonly type: 'shadow-shed'; readonly count: number }
+  | { readonly type: 'job-parked'; readonly id: string; readonly side: Side; readonly reason: string }
+  | { readonly type: 'job-lost'; readonly id: string; readonly side: Side }
+  | { readonly type: 'queue-error'; readonly side: Side; readonly message: string }
+  | { readonly type: 'sweep-error'; readonly message: string }
+)
+
+export type EmitEvent = (event: CutoverEvent) => void

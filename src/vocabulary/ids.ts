@@ -1,0 +1,48 @@
+// How a job is called: logical ids, and the backend ids made of (id, generation, arm).
+
+import { createHash } from 'node:crypto'
+import { v7 } from 'uuid'
+import { CutoverError } from './errors.ts'
+import type { Arm } from './job.ts'
+
+/** Longest id of a user's own, in UTF-8 bytes. */
+export const MAX_ID_BYTES = 1024
+
+/** A new logical id: UUID version 7, so that stores see them in time order. */
+export function newId(): string {
+  return v7()
+}
+
+/** Refuses what cannot be an id (`id-invalid`). Any text will do otherwise: numeric, with `:`, unicode. */
+export function checkId(id: unknown): asserts id is string {
+  const wrong =
+    typeof id !== 'string'
+      ? `is a ${typeof id}`
+      : id === ''
+        ? 'is empty'
+        : Buffer.byteLength(id) > MAX_ID_BYTES
+          ? `has ${Buffer.byteLength(id)} bytes`
+          : !id.isWellFormed() || id.includes('\0')
+            ? 'has a lone surrogate or a null character'
+            : undefined
+  if (wrong !== undefined) {
+    throw new CutoverError('id-invalid', `the id ${wrong}; an id is a text of 1 to ${MAX_ID_BYTES} bytes in UTF-8`)
+  }
+}
+
+const PLAIN = /^[A-Za-z0-9_-]{1,80}$/
+
+/**
+ * The backend's id: letters, digits, `_` and `-` only, never all digits, at most 120 characters, so that every backend
+ * accepts it. A plain id is readable in it, another one stands as its hash. There and back is simply another
+ * generation, so records left on the first side do not answer `duplicate`.
+ */
+export function backendIdOf(id: string, gen: number, arm: Arm): string {
+  const name = PLAIN.test(id) ? `c-${id}` : `x-${createHash('sha256').update(id).digest('base64url')}`
+  return arm === 'primary' ? `${name}_${gen}` : `${name}_${arm === 'shadow' ? 's' : 'k'}`
+}
+
+/** The logical id of a job that old code put into a queue: made of the backend's own, the same at every delivery. */
+export function adoptedId(side: string, backendId: string): string {
+  return `adopted:${side}:${backendId}`
+}
