@@ -1,6 +1,8 @@
 // The encoding of dials as one flag, on 200,000 keys: shares, order, and the same answer as a client of a server.
 
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { InMemStorageProvider, Unleash } from 'unleash-client'
 import { describe, expect, it } from 'vitest'
 import { encodeBoolean, encodeDials, type FlagDefinition, loadEngine } from '../../adapters/unleash-engine.ts'
@@ -123,6 +125,21 @@ describe('dials as one flag', () => {
     const theirs = keys.map((userId) => client.getVariant(FLAG, { userId }).payload?.value)
     client.destroy()
     expect(routes(0.25, 0.4, keys)).toEqual(theirs)
+  })
+})
+
+describe('the engine', () => {
+  it('keeps nothing of a million keys', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const definition = encodeDials(FLAG, { target: 0.25, shadow: 0.5 })
+    const run = (from: number, to: number): number => {
+      for (let index = from; index < to; index++) evaluate(definition, { key: `key-${index}`, flagKind: 'string' })
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = run(0, 200_000)
+    expect(run(200_000, 1_200_000) - before).toBeLessThan(1_000_000)
   })
 })
 

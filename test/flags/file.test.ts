@@ -276,7 +276,7 @@ describe('a missing file', () => {
   it('that is a folder says what it is', async () => {
     mkdirSync(path)
     const flags = await source()
-    expect(ask(flags)).toBe('legacy flag-missing')
+    expect(ask(flags)).toBe('legacy flag-error')
     expect(flags.health().message).toMatch(/EISDIR/)
   })
 })

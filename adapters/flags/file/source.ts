@@ -55,6 +55,8 @@ export class FileFlagSource implements FlagSource {
   #text: string | undefined
   #state: FlagHealth['state'] = 'starting'
   #message: string | undefined
+  /** There was no file at the last look. */
+  #absent = false
   /** Flags of a broken file that have a value nobody knows. */
   #unknown: ReadonlySet<string> = new Set()
   /** What no change of the file repairs: the engine is missing or fails. */
@@ -127,7 +129,7 @@ export class FileFlagSource implements FlagSource {
 
   #whyNone(flag: string): FlagDecision['reason'] {
     if (this.#unknown.has(flag)) return 'flag-unknown-value'
-    return this.#good === undefined && this.#state === 'broken' ? 'flag-error' : 'flag-missing'
+    return this.#good === undefined && !this.#absent ? 'flag-error' : 'flag-missing'
   }
 
   #withoutValue(): string | undefined {
@@ -174,6 +176,7 @@ export class FileFlagSource implements FlagSource {
       return false
     }
     this.#text = text
+    this.#absent = false
     const file = await parseFlagFile(text)
     return file.problems.length === 0 ? this.#take(file) : this.#keep(file)
   }
@@ -201,7 +204,8 @@ export class FileFlagSource implements FlagSource {
   }
 
   #unreadable(error: unknown): boolean {
-    const why = isMissing(error) ? 'there is no such file' : error instanceof Error ? error.message : String(error)
+    this.#absent = isMissing(error)
+    const why = this.#absent ? 'there is no such file' : error instanceof Error ? error.message : String(error)
     const kept = this.#good === undefined ? 'every job goes to legacy' : 'the last good values are kept'
     const message = `${this.origin}: ${why}; ${kept}`
     const changed = this.#state !== 'unreachable' || this.#message !== message
