@@ -39,6 +39,11 @@ export function formatInterval({ lower, upper }: Interval): string {
   return `${down}–${up} %`
 }
 
+/** What the interval's units are. */
+export function unitsPhrase({ unit, units }: Interval): string {
+  return unit === 'key' ? plural(units, 'first job of a key', 'first jobs of keys') : plural(units, 'pair')
+}
+
 /** `0.42 ms`, `12.3 ms`, `1.24 s`, `2.1 min`. */
 export function formatMs(ms: number | null): string {
   if (ms === null) return '–'
@@ -99,7 +104,8 @@ export function formatValues(
   const [legacy, target] = [written(example.legacy, kind), written(example.target, kind)]
   const same = equalStart(legacy, target)
   if (same <= length - LEAD || Math.max(legacy.length, target.length) <= length) {
-    return { legacy: cut(legacy, length), target: cut(target, length) }
+    const after = legacy === target ? ' (differs after what was kept)' : ''
+    return { legacy: cut(legacy, length), target: `${cut(target, length)}${after}` }
   }
   const from = same - LEAD
   return { legacy: cut(`…${legacy.slice(from)}`, length), target: cut(`…${target.slice(from)}`, length) }

@@ -52,7 +52,7 @@ function migrationMarkdown(migration: MigrationReport): string {
 }
 
 /** Words that Markdown cannot read anything into; a `www.` would become a link. */
-const PLAIN_WORD = /^(?!www\.)\(?[\p{L}\p{N},.%–'=+·-]*[,.;:)]*$/iu
+const PLAIN_WORD = /^(?!www\.)\(?(?:\d\d:\d\d:\d\d|[\p{L}\p{N},.%–'=+·-]*)[,.;:)]*$/iu
 
 /** A sentence made here that may hold foreign words: every word that is not plain becomes code. */
 function prose(text: string): string {

@@ -214,6 +214,8 @@ export interface Interval {
   readonly unit: 'key' | 'job'
   readonly units: number
   readonly mismatched: number
+  /** `mismatched / units`; null while there are none. */
+  readonly share: number | null
 }
 
 export interface DifferenceReport {

@@ -31,7 +31,16 @@ export function intervalOf(sums: Sums, which: Which): Interval {
   const unit = keys.units > 0 ? 'key' : 'job'
   const { units, mismatched } = unit === 'key' ? keys : counted('job')
   const { lower, upper } = bounds(units, mismatched, ALPHA_EACH_SIDE)
-  return { lower, upper, level: INTERVAL_LEVEL, alphaEachSide: ALPHA_EACH_SIDE, unit, units, mismatched }
+  return {
+    lower,
+    upper,
+    level: INTERVAL_LEVEL,
+    alphaEachSide: ALPHA_EACH_SIDE,
+    unit,
+    units,
+    mismatched,
+    share: shareOf(mismatched, units),
+  }
 }
 
 /** A count that contradicts itself is told by the laws; the interval goes on without it. */

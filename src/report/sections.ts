@@ -4,7 +4,7 @@
 // each view must make harmless in its own way.
 
 import { SIDES } from '../vocabulary/job.ts'
-import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural } from './format.ts'
+import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from './format.ts'
 import type { EpochReport, JobsReport, MigrationReport, PairCounts, Quantiles, SideReport } from './model.ts'
 
 export type Cell = string | { readonly foreign: string }
@@ -128,13 +128,8 @@ function comparisonsSection({ comparisons, noise }: MigrationReport): Section {
     ...only('· error on legacy only', errors.legacyOnly),
     row('differ', (pairs) => formatShare(pairs.share)),
     row('95 % interval', ({ interval }) => (interval.units === 0 ? '–' : formatInterval(interval))),
-    row('· over', ({ interval }) =>
-      plural(
-        interval.units,
-        interval.unit === 'key' ? 'first job of a key' : 'pair',
-        interval.unit === 'key' ? 'first jobs of keys' : 'pairs',
-      ),
-    ),
+    row('· over', ({ interval }) => unitsPhrase(interval)),
+    row('· of which differ', ({ interval }) => formatShare(interval.share)),
   ]
   return {
     head: ['Comparisons', 'shadows', ...(withNoise ? ['controls (noise)'] : [])],

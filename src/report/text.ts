@@ -99,8 +99,7 @@ function sectionText({ head, rows, textColumns, rest }: Section, pen: Pen): stri
   return rest === undefined ? table : `${table}\n${rest}`
 }
 
-/** Room that is taken by the number columns before a field and its values. */
-const NUMBERS = 34
+const GAP = NO_LINES.middle.length
 const LABEL = 'legacy  '.length
 
 function differencesText(migration: MigrationReport, pen: Pen): string {
@@ -108,25 +107,27 @@ function differencesText(migration: MigrationReport, pen: Pen): string {
   if (differences.length === 0) return ''
   const withNoise = noise.compared > 0
   const shown = differences.slice(0, DIFFERENCES_SHOWN)
-  const head = ['pairs', 'share', ...(withNoise ? ['noise'] : []), 'kind', 'field, legacy against target']
-  const rows = shown.map((group) => [
+  const head = ['pairs', 'share', ...(withNoise ? ['noise'] : []), 'kind']
+  const numbers = shown.map((group) => [
     formatCount(group.count),
     formatShare(group.share),
     ...(withNoise ? [formatShare(group.noise?.share ?? null)] : []),
     group.kind,
-    fieldText(group, pen),
   ])
-  const title = pen.style('bold', `Differences in ${plural(comparisons.compared, 'compared pair')}, by field`)
+  const taken = head.reduce(
+    (sum, _, at) => sum + GAP + Math.max(...[head, ...numbers].map((row) => row[at]?.length ?? 0)),
+    0,
+  )
+  const rows = shown.map((group, at) => [...(numbers[at] ?? []), fieldText(group, pen, pen.width - taken - LABEL)])
   const more = differences.length - shown.length
   return [
-    title,
-    layOut(head, rows, [head.length - 2, head.length - 1], pen),
+    pen.style('bold', `Differences in ${plural(comparisons.compared, 'compared pair')}, by field`),
+    layOut([...head, 'field, legacy against target'], rows, [head.length - 1, head.length], pen),
     ...(more === 0 ? [] : [`and ${formatCount(more)} more, all of them in the JSON report`]),
   ].join('\n')
 }
 
-function fieldText(group: DifferenceReport, pen: Pen): string {
-  const room = pen.width - NUMBERS - LABEL
+function fieldText(group: DifferenceReport, pen: Pen, room: number): string {
   const { legacy, target } = formatValues(group.example, group.kind, room)
   const path = cut(safeText(group.path), room)
   const job = cut(safeText(group.example.id), CELL)

@@ -3,7 +3,7 @@
 // It says what was counted. Whether a share of mismatches is good enough is for the gates and their limits.
 
 import { SIDES, type Side } from '../vocabulary/job.ts'
-import { formatCount, formatInterval, formatMs, formatShare, plural, safeText } from './format.ts'
+import { formatCount, formatInterval, formatMs, formatShare, plural, safeText, unitsPhrase } from './format.ts'
 import { shareOf } from './jobs.ts'
 import type { Finding, FindingCode, MigrationReport, Verdict } from './model.ts'
 
@@ -33,8 +33,8 @@ function jobsClause({ jobs }: Facts): string {
     jobs.twice === 0 ? 'none done twice' : `${formatCount(jobs.twice)} DONE TWICE`,
   ]
   if (jobs.failed > 0) parts.push(`${formatCount(jobs.failed)} failed`)
-  if (jobs.inDoubt > 0) parts.push(`${formatCount(jobs.inDoubt)} in doubt`)
-  if (jobs.overdue > 0) parts.push(`${formatCount(jobs.overdue)} overdue`)
+  // "none lost" alone would say too much while the sweeper has not asked for these
+  if (jobs.overdue > jobs.lost) parts.push(`${formatCount(jobs.overdue)} overdue`)
   if (unfinished > 0) parts.push(`${formatCount(unfinished)} not finished`)
   return parts.join(', ')
 }
@@ -157,15 +157,18 @@ function latchWords({ latch }: Facts): string {
 }
 
 function mismatchWords({ comparisons, noise }: Facts): string {
-  const { interval, mismatched, share } = comparisons
+  const { interval, mismatched, compared, share } = comparisons
+  const range = `(95 % interval ${formatInterval(interval)})`
+  const where =
+    interval.units === compared ? ` ${range}` : `; ${unitsPhrase(interval)}: ${formatShare(interval.share)} ${range}`
   const own = noise.compared === 0 ? '' : `; legacy differs from itself in ${formatShare(noise.share)}`
-  return `${plural(mismatched, 'pair')} ${mismatched === 1 ? 'differs' : 'differ'}, ${formatShare(share)} (${formatInterval(interval)})${own}`
+  return `${plural(mismatched, 'pair differs', 'pairs differ')}, ${formatShare(share)}${where}${own}`
 }
 
-function notes({ jobs, noise, flag }: Facts): Finding[] {
+function notes({ jobs, comparisons, noise, flag }: Facts): Finding[] {
   return found('note', [
     [
-      noise.mismatched > 0,
+      noise.mismatched > 0 && comparisons.mismatched === 0,
       'noise',
       () => `legacy differs from itself in ${formatShare(noise.share)} of ${plural(noise.compared, 'control')}`,
     ],
