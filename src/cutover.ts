@@ -75,7 +75,6 @@ const RESULT_LOOK_MS = 25
 const RESULT_LOOK_MOST_MS = 500
 
 export class Cutover<I, J, R, E, L, T> {
-  readonly #config: CutoverConfig<I, J, R, E, L, T>
   readonly #options: OpenOptions
   readonly #ledger: Ledger
   readonly #flags: FlagSource
@@ -89,7 +88,6 @@ export class Cutover<I, J, R, E, L, T> {
 
   /** Use `openCutover`. */
   constructor(config: CutoverConfig<I, J, R, E, L, T>, options: OpenOptions) {
-    this.#config = config
     this.#options = options
     const namespace = resolveNamespace(config as unknown as CutoverConfig)
     // every migration is checked before anything is opened

@@ -1,0 +1,36 @@
+// Installs what the tests need on the machine: a Redis server and a browser. As root on Debian with apt; anywhere else
+// it prints the line to run and ends well, as the tests of what is missing are skipped there.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+
+const NEEDS = [{ command: 'redis-server', args: ['--version'], apt: 'redis-server', brew: 'redis' }] as const
+
+function has(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+}
+
+const missing = NEEDS.filter((need) => !has(need.command, need.args))
+if (missing.length === 0) {
+  process.stdout.write(`setup: everything is there (${NEEDS.map((need) => need.command).join(', ')})\n`)
+} else {
+  const packages = missing.map((need) => need.apt)
+  const debian = existsSync('/etc/debian_version') && has('apt-get', ['--version'])
+  if (debian && process.getuid?.() === 0) {
+    const run = (args: readonly string[]): void => {
+      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+      const done = spawnSync('apt-get', args, { stdio: 'inherit', env })
+      if (done.status !== 0) process.exit(done.status ?? 1)
+    }
+    run(['update', '-qq'])
+    run(['install', '-y', '-qq', '--no-install-recommends', ...packages])
+    process.stdout.write(`setup: installed ${packages.join(', ')}\n`)
+  } else {
+    const line = debian
+      ? `sudo apt-get install -y --no-install-recommends ${packages.join(' ')}`
+      : process.platform === 'darwin'
+        ? `brew install ${missing.map((need) => need.brew).join(' ')}`
+        : `install ${missing.map((need) => need.command).join(', ')} with your package manager`
+    process.stdout.write(`setup: missing: ${missing.map((need) => need.command).join(', ')}. Run:\n  ${line}\n`)
+  }
+}
