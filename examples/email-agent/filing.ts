@@ -34,7 +34,7 @@ export function fileEmail(facts: FilingFacts): { folder: Folder; needsReply: boo
 
 function folderOf(facts: FilingFacts): Folder {
   if (facts.contentType === 'multipart/report') return 'bounces'
-  if (facts.autoSubmitted !== null && facts.autoSubmitted.toLowerCase() !== 'no') return 'automatic'
+  if (facts.autoSubmitted !== null && !/^no\b/i.test(facts.autoSubmitted)) return 'automatic'
   if (facts.listed || BULK.has(facts.precedence?.toLowerCase() ?? '')) return 'lists'
   if (facts.attachments.some(({ mimeType }) => mimeType === 'text/calendar' || mimeType === 'application/ics')) {
     return 'invitations'
