@@ -29,14 +29,14 @@ function expectClose(actual: number, expected: number): void {
 }
 
 const EVIDENCE: Record<string, (c: Case) => [pass: number, fail: number]> = {
-  rate: (c) => [rate.pass(c['n']!, c['k']!, c['limit']!), rate.fail(c['n']!, c['k']!, c['limit']!)],
+  rate: (c) => [rate.pass(c.n!, c.k!, c.limit!), rate.fail(c.n!, c.k!, c.limit!)],
   paired: (c) => [
-    paired.pass(c['n']!, c['newOnly']!, c['legacyOnly']!, c['margin']!),
-    paired.fail(c['n']!, c['newOnly']!, c['legacyOnly']!, c['margin']!),
+    paired.pass(c.n!, c.newOnly!, c.legacyOnly!, c.margin!),
+    paired.fail(c.n!, c.newOnly!, c.legacyOnly!, c.margin!),
   ],
   ipw: (c) => [
-    weighted.pass(c['n']!, c['kLegacy']!, c['kNew']!, c['pi']!, c['margin']!, c['rho']!),
-    weighted.fail(c['n']!, c['kLegacy']!, c['kNew']!, c['pi']!, c['margin']!, c['rho']!),
+    weighted.pass(c.n!, c.kLegacy!, c.kNew!, c.pi!, c.margin!, c.rho!),
+    weighted.fail(c.n!, c.kLegacy!, c.kNew!, c.pi!, c.margin!, c.rho!),
   ],
 }
 
@@ -46,17 +46,17 @@ describe('the published vectors', () => {
     it(`has cases of ${type}`, () => expect(own.length).toBeGreaterThan(4))
     it.each(own)(`${type} %j`, (c) => {
       const [pass, fail] = evidence(c)
-      expectClose(pass, c['logEPass']!)
-      expectClose(fail, c['logEFail']!)
+      expectClose(pass, c.logEPass!)
+      expectClose(fail, c.logEFail!)
     })
   }
   it.each(cases.filter((c) => c.type === 'rateBounds'))('rateBounds %j', (c) => {
-    const { lower, upper } = bounds(c['n']!, c['k']!, c['alpha']!)
-    expectClose(lower, c['lower']!)
-    expectClose(upper, c['upper']!)
+    const { lower, upper } = bounds(c.n!, c.k!, c.alpha!)
+    expectClose(lower, c.lower!)
+    expectClose(upper, c.upper!)
     // shares are small numbers: hold them relatively, too
-    if (c['lower']! > 0) expect(Math.abs(lower / c['lower']! - 1)).toBeLessThanOrEqual(1e-9)
-    expect(Math.abs(upper / c['upper']! - 1)).toBeLessThanOrEqual(1e-9)
+    if (c.lower! > 0) expect(Math.abs(lower / c.lower! - 1)).toBeLessThanOrEqual(1e-9)
+    expect(Math.abs(upper / c.upper! - 1)).toBeLessThanOrEqual(1e-9)
   })
 })
 
