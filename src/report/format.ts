@@ -3,8 +3,6 @@
 // Text that comes from payloads, ids or people is hostile: nothing of it may move the cursor, change a colour, turn the
 // reading direction or vanish. What could is shown as its escape (`\u202e`), never dropped.
 
-import type { DifferenceKind } from '../vocabulary/comparison.ts'
-import type { Json } from '../vocabulary/outcome.ts'
 import type { Interval } from './model.ts'
 
 const THOUSANDS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
@@ -87,40 +85,4 @@ export function cut(text: string, length: number): string {
   if (text.length <= length) return text
   const characters = [...text]
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
-}
-
-/** How much of the equal beginning of two long values is kept before their first difference. */
-const LEAD = 16
-
-/**
- * Both values of a difference as one line each, at most `length` long. Where they begin alike for longer than that, the
- * beginning is cut, so that what differs can be seen.
- */
-export function formatValues(
-  example: { readonly legacy?: Json; readonly target?: Json },
-  kind: DifferenceKind,
-  length: number,
-): { legacy: string; target: string } {
-  const [legacy, target] = [written(example.legacy, kind), written(example.target, kind)]
-  const same = equalStart(legacy, target)
-  if (same <= length - LEAD || Math.max(legacy.length, target.length) <= length) {
-    const after = legacy === target ? ' (differs after what was kept)' : ''
-    return { legacy: cut(legacy, length), target: `${cut(target, length)}${after}` }
-  }
-  const from = same - LEAD
-  return { legacy: cut(`…${legacy.slice(from)}`, length), target: cut(`…${target.slice(from)}`, length) }
-}
-
-function written(value: Json | undefined, kind: DifferenceKind): string {
-  if (value !== undefined) return safeText(JSON.stringify(value))
-  return kind === 'missing' || kind === 'extra' ? '(not there)' : '(not kept)'
-}
-
-function equalStart(a: string, b: string): number {
-  const length = Math.min(a.length, b.length)
-  let same = 0
-  while (same < length && a.charCodeAt(same) === b.charCodeAt(same)) same += 1
-  // not into a surrogate pair
-  const before = a.charCodeAt(same - 1)
-  return before >= 0xd800 && before < 0xdc00 ? same - 1 : same
 }

@@ -3,9 +3,10 @@
 // Foreign text stands only in code: in a code span, or in a `diff` block whose every line begins with a sign. There no
 // link, mention, emoji, image or HTML is read. Nothing of it can end the span, the block or the table cell.
 
-import { cut, formatCount, formatShare, formatTime, formatValues, safeText } from './format.ts'
+import { cut, formatCount, formatShare, formatTime, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
 import { type Cell, contextLines, DIFFERENCES_SHOWN, type Section, sectionsOf } from './sections.ts'
+import { formatValues } from './values.ts'
 
 const MARKS: Readonly<Record<VerdictLevel | Finding['level'], string>> = {
   ok: '🟢',

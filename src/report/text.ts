@@ -2,9 +2,10 @@
 
 import { styleText } from 'node:util'
 import Table from 'cli-table3'
-import { cut, formatCount, formatShare, formatTime, formatValues, plural, safeText } from './format.ts'
+import { cut, formatCount, formatShare, formatTime, plural, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
 import { type Cell, contextLines, DIFFERENCES_SHOWN, type Section, sectionsOf } from './sections.ts'
+import { formatValues } from './values.ts'
 
 export interface TextOptions {
   /** Default false: ask for colours only where a terminal shows them. */
