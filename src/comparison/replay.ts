@@ -2,7 +2,7 @@
 
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { Outcome, StoredError } from '../vocabulary/outcome.ts'
-import { decodeValue, isDigested } from './encode.ts'
+import { decodeValue, isDigested } from './decode.ts'
 
 /** The result as the handler gave it. `result-too-large` where only its digest was kept. */
 export function decodeOutcome(
