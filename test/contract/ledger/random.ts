@@ -244,7 +244,7 @@ export function randomContract(bench: () => LedgerBench): void {
           expect(accounted, kind).toBe(wanted)
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 200 },
     )
   })
 }

@@ -183,7 +183,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     cases: {
       absent: { answer: { status: 'park' } },
       open: { answer: granted({ effectsBegun: true }), row: { ...running, effectsBegun: true } },
-      retried: { answer: granted({ fails: 1, starts: 2 }), row: { state: 'running', starts: 2 } },
+      retried: { answer: granted({ attempt: 2, fails: 1, starts: 2 }), row: { state: 'running', starts: 2 } },
       running: { answer: granted({ effectsBegun: false }), row: running },
       expired: { answer: granted(), row: running },
       begun: { answer: granted({ effectsBegun: true }), row: running },

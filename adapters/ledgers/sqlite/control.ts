@@ -1,0 +1,99 @@
+// Control state, epochs, latch, audit log: few small records that every process reads once a second.
+
+import type { AuditEntry, ControlLedger, ControlState, EpochRecord } from '../../../src/ports/ledger.ts'
+import type { Json } from '../../../src/vocabulary/outcome.ts'
+import type { SqliteDb } from '../../sqlite-file.ts'
+
+type Request<K extends keyof ControlLedger> = Parameters<ControlLedger[K]>[0]
+
+export function readControl(db: SqliteDb, mid: number): ControlState {
+  const record = db
+    .sql(`SELECT latch, ceiling, share, record FROM ledger_control JOIN ledger_epoch USING (mid, epoch) WHERE mid = ?`)
+    .get(mid) as { latch: string; ceiling: number; share: number; record: string }
+  return {
+    now: Date.now(),
+    latch: JSON.parse(record.latch) as ControlState['latch'],
+    ceiling: record.ceiling,
+    controlShare: record.share,
+    epoch: JSON.parse(record.record) as EpochRecord,
+  }
+}
+
+export function readEpochs(db: SqliteDb, mid: number): readonly EpochRecord[] {
+  const records = db.sql('SELECT record FROM ledger_epoch WHERE mid = ? ORDER BY epoch').all(mid)
+  return records.map(({ record }) => JSON.parse(String(record)) as EpochRecord)
+}
+
+/** Changes nothing when the latch stands as asked for: a repeated call opens no second epoch. */
+export function setLatch(db: SqliteDb, mid: number, { set, by, why }: Request<'setLatch'>): ControlState {
+  const state = readControl(db, mid)
+  if (state.latch.set === set) return state
+  const because = why === undefined ? {} : { why }
+  const latch = { set, revision: state.latch.revision + 1, by, ...because, at: state.now }
+  db.sql('UPDATE ledger_control SET latch = ? WHERE mid = ?').run(JSON.stringify(latch), mid)
+  addEpoch(db, mid, { ...state.epoch, epoch: state.epoch.epoch + 1, startedAt: state.now, latched: set, by })
+  const data = { revision: latch.revision, epoch: state.epoch.epoch + 1 }
+  addAudit(db, mid, { by, action: set ? 'latch' : 'unlatch', ...because, data })
+  return readControl(db, mid)
+}
+
+export function setCeiling(db: SqliteDb, mid: number, { ceiling, by, why }: Request<'setCeiling'>): ControlState {
+  const { ceiling: before } = readControl(db, mid)
+  if (before !== ceiling) {
+    db.sql('UPDATE ledger_control SET ceiling = ? WHERE mid = ?').run(ceiling, mid)
+    addAudit(db, mid, { by, action: 'ceiling', ...(why === undefined ? {} : { why }), data: { before, ceiling } })
+  }
+  return readControl(db, mid)
+}
+
+export function setControlShare(
+  db: SqliteDb,
+  mid: number,
+  { share, by, why }: Request<'setControlShare'>,
+): ControlState {
+  const { controlShare: before } = readControl(db, mid)
+  if (before !== share) {
+    db.sql('UPDATE ledger_control SET share = ? WHERE mid = ?').run(share, mid)
+    addAudit(db, mid, { by, action: 'control-share', ...(why === undefined ? {} : { why }), data: { before, share } })
+  }
+  return readControl(db, mid)
+}
+
+export function openEpoch(db: SqliteDb, mid: number, request: Request<'openEpoch'>): ControlState {
+  const state = readControl(db, mid)
+  const { expect, ...fields } = request
+  if (state.epoch.epoch !== expect) return state
+  const record: EpochRecord = { ...fields, epoch: expect + 1, startedAt: state.now, latched: state.latch.set }
+  addEpoch(db, mid, record)
+  const { epoch, dials, flagRevision, versions, rules } = record
+  const data = { epoch, dials: { ...dials }, flagRevision, versions: { ...versions }, rules }
+  addAudit(db, mid, { by: record.by, action: 'epoch', data })
+  return readControl(db, mid)
+}
+
+function addEpoch(db: SqliteDb, mid: number, record: EpochRecord): void {
+  db.sql('INSERT INTO ledger_epoch VALUES (?, ?, ?)').run(mid, record.epoch, JSON.stringify(record))
+  db.sql('UPDATE ledger_control SET epoch = ? WHERE mid = ?').run(record.epoch, mid)
+}
+
+export function addAudit(db: SqliteDb, mid: number, { by, action, why, data }: Omit<AuditEntry, 'at'>): void {
+  const insert = db.sql('INSERT INTO ledger_audit VALUES (NULL, ?, ?, ?, ?, ?, ?)')
+  insert.run(mid, Date.now(), by, action, why ?? null, JSON.stringify(data))
+}
+
+export function readAudit(db: SqliteDb, mid: number, limit: number | undefined): readonly AuditEntry[] {
+  const records = db
+    .sql('SELECT at, by, action, why, data FROM ledger_audit WHERE mid = ? ORDER BY seq DESC LIMIT ?')
+    .all(mid, limit ?? -1) as unknown as readonly {
+    at: number
+    by: string
+    action: string
+    why: string | null
+    data: string
+  }[]
+  return records.map(({ at, by, action, why, data }) => ({
+    ...{ at, by, action },
+    ...(why === null ? {} : { why }),
+    data: JSON.parse(data) as Json,
+  }))
+}

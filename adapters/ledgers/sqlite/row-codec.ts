@@ -1,0 +1,168 @@
+// How a row is written into the file: what the gauges select by in columns, the rest packed, because each bound column
+// costs as much as a short text.
+
+import type { FinishClass, JobRow, RowState, Slots, Verdict } from '../../../src/ports/ledger.ts'
+import { ARMS, type Arm, type DecisionReason, ROUTES, SIDES } from '../../../src/vocabulary/job.ts'
+
+/** A key of 16 bytes for UUIDs, the text itself for other ids. */
+export type RowKey = string | Uint8Array
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export function keyOf(id: string): RowKey {
+  return id.length === 36 && UUID.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex') : id
+}
+
+export function idOf(key: RowKey): string {
+  if (typeof key === 'string') return key
+  const hex = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+// Positions in these lists are stored: add at the end only.
+const STATES: readonly RowState[] = ['open', 'running', 'moving', 'finished']
+const VERDICTS: readonly Verdict[] = ['none', 'open', 'shed', 'orphaned', 'matched', 'mismatched', 'ignored']
+const CLASSES: readonly (FinishClass | undefined)[] = [undefined, 'ok', 'failed', 'cancelled', 'backend-failed']
+const REASONS: readonly DecisionReason[] = [
+  ...(['flag', 'forced', 'latch', 'ceiling', 'not-shadowable', 'flag-doubt', 'flag-missing', 'flag-off'] as const),
+  ...(['flag-unknown-value', 'flag-stale', 'flag-error', 'empty-key', 'ledger-stale', 'ledger-unavailable'] as const),
+  ...(['epoch-behind', 'adopted'] as const),
+]
+
+/** Bits of `status`; the gauges read the first seventeen in SQL. */
+export const BITS = { side: 2, effects: 3, verdict: 4, control: 7, class: 10, late: 13, lost: 16 } as const
+const REASON = 17
+const ROUTE = 22
+const FIRST = 24
+const FENCED = 25
+const ADOPTED = 26
+
+/** Number of a state and of the verdict `open`, for SQL. */
+export const STATE = { open: 0, running: 1, moving: 2, finished: 3 } as const
+export const VERDICT_OPEN = 1
+
+const REASON_CODES: ReadonlyMap<DecisionReason, number> = new Map(REASONS.map((reason, code) => [reason, code]))
+
+export function statusOf(row: JobRow): number {
+  const { stamp } = row
+  let late = 0
+  for (const arm of row.lateArms ?? []) late |= 1 << ARMS.indexOf(arm)
+  return (
+    STATES.indexOf(row.state) |
+    ((row.side === 'target' ? 1 : 0) << BITS.side) |
+    (Number(row.effectsBegun) << BITS.effects) |
+    (VERDICTS.indexOf(row.verdict) << BITS.verdict) |
+    (VERDICTS.indexOf(row.controlVerdict) << BITS.control) |
+    (CLASSES.indexOf(row.class) << BITS.class) |
+    (late << BITS.late) |
+    ((row.lostAt === undefined ? 0 : 1) << BITS.lost) |
+    ((REASON_CODES.get(stamp.reason) ?? 0) << REASON) |
+    (ROUTES.indexOf(stamp.route) << ROUTE) |
+    (Number(stamp.firstOfKey) << FIRST) |
+    (Number(stamp.fenced) << FENCED) |
+    (Number(stamp.adopted) << ADOPTED)
+  )
+}
+
+/** The numbers of a row that are not in `status`. */
+export interface RowNumbers {
+  readonly gen: number
+  readonly fails: number
+  readonly starts: number
+  readonly maxAttempts: number
+  readonly epoch: number
+  readonly group: number
+  readonly dueAt: number
+  readonly leaseUntil: number
+  readonly pinnedAt: number
+  readonly startedAt: number | undefined
+  readonly finishedAt: number | undefined
+  readonly lostAt: number | undefined
+}
+
+export function rowOf(
+  id: string,
+  status: number,
+  n: RowNumbers,
+  texts: { readonly token?: string | undefined; readonly producer?: string | undefined; readonly slots: Slots },
+): JobRow {
+  const cls = CLASSES[(status >> BITS.class) & 7]
+  const late = (status >> BITS.late) & 7
+  return {
+    id,
+    state: STATES[status & 3] as RowState,
+    side: SIDES[(status >> BITS.side) & 1] as JobRow['side'],
+    gen: n.gen,
+    ...(texts.token === undefined ? {} : { token: texts.token }),
+    leaseUntil: n.leaseUntil,
+    effectsBegun: ((status >> BITS.effects) & 1) === 1,
+    fails: n.fails,
+    starts: n.starts,
+    maxAttempts: n.maxAttempts,
+    stamp: {
+      route: ROUTES[(status >> ROUTE) & 3] as JobRow['stamp']['route'],
+      reason: REASONS[(status >> REASON) & 31] as DecisionReason,
+      epoch: n.epoch,
+      dueAt: n.dueAt,
+      firstOfKey: ((status >> FIRST) & 1) === 1,
+      group: n.group,
+      fenced: ((status >> FENCED) & 1) === 1,
+      adopted: ((status >> ADOPTED) & 1) === 1,
+    },
+    pinnedAt: n.pinnedAt,
+    ...(texts.producer === undefined ? {} : { producer: texts.producer }),
+    ...(n.startedAt === undefined ? {} : { startedAt: n.startedAt }),
+    ...(n.finishedAt === undefined ? {} : { finishedAt: n.finishedAt }),
+    ...(cls === undefined ? {} : { class: cls }),
+    verdict: VERDICTS[(status >> BITS.verdict) & 7] as Verdict,
+    controlVerdict: VERDICTS[(status >> BITS.control) & 7] as Verdict,
+    slots: texts.slots,
+    ...(late === 0 ? {} : { lateArms: ARMS.filter((_arm: Arm, bit) => (late & (1 << bit)) !== 0) }),
+    ...(n.lostAt === undefined ? {} : { lostAt: n.lostAt }),
+  }
+}
+
+/** What columns do not hold: numbers, then the lengths of the two texts, then the texts. */
+export function bodyOf(row: JobRow): string {
+  const { stamp, producer = '', token = '' } = row
+  return `${row.gen} ${row.fails} ${row.starts} ${row.maxAttempts} ${stamp.epoch} ${stamp.group} ${row.pinnedAt} ${
+    row.startedAt ?? ''
+  } ${row.finishedAt ?? ''} ${row.lostAt ?? ''} ${row.producer === undefined ? '' : producer.length} ${
+    row.token === undefined ? '' : token.length
+  }\n${producer}${token}`
+}
+
+export interface LiveRecord {
+  readonly id: RowKey
+  readonly status: number
+  readonly due: number
+  readonly lease: number
+  readonly body: string
+  readonly slots: string | null
+}
+
+export function rowOfLive(record: LiveRecord, id: string = idOf(record.id)): JobRow {
+  const { body } = record
+  const end = body.indexOf('\n')
+  const part = body.slice(0, end).split(' ')
+  const number = (at: number): number => Number(part[at])
+  const optional = (at: number): number | undefined => (part[at] === '' ? undefined : Number(part[at]))
+  const producerLength = optional(10)
+  const middle = end + 1 + (producerLength ?? 0)
+  const numbers: RowNumbers = {
+    ...{ gen: number(0), fails: number(1), starts: number(2), maxAttempts: number(3), epoch: number(4) },
+    ...{ group: number(5), pinnedAt: number(6), startedAt: optional(7), finishedAt: optional(8), lostAt: optional(9) },
+    ...{ dueAt: record.due, leaseUntil: record.lease },
+  }
+  return rowOf(id, record.status, numbers, {
+    producer: producerLength === undefined ? undefined : body.slice(end + 1, middle),
+    token: optional(11) === undefined ? undefined : body.slice(middle),
+    slots: record.slots === null ? {} : (JSON.parse(record.slots) as Slots),
+  })
+}
+
+/** Null when nothing is in them: most rows have no outcome before they are settled. */
+export function slotsText(slots: Slots): string | null {
+  for (const _arm in slots) return JSON.stringify(slots)
+  return null
+}
