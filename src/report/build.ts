@@ -19,7 +19,7 @@ import {
   type ReportModel,
 } from './model.ts'
 import { comparisonsReport, differencesReport, noiseReport } from './pairs.ts'
-import { type SummedBuckets, Sums, sumBuckets } from './sums.ts'
+import { readableGauges, type SummedBuckets, Sums, sumBuckets } from './sums.ts'
 import { verdictOf } from './verdict.ts'
 
 /** What one migration's ledger answers: `snapshot()`, `presence()`, `samples()` and `history()`. */
@@ -42,7 +42,8 @@ export function buildReport(input: {
 }
 
 function migrationReport({ name, snapshot, presence, samples, audit }: LedgerSnapshot): MigrationReport {
-  const { control, gauges } = snapshot
+  const { control } = snapshot
+  const gauges = readableGauges(snapshot.gauges)
   const summed = sumBuckets(snapshot.buckets)
   const sums = summed.all
   const live = presence.filter((process) => !process.gone)

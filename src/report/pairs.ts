@@ -128,8 +128,8 @@ function mergeGroups(groups: readonly DifferenceGroup[], which: Which): Differen
     if (group.which !== which) continue
     const name = nameOf(group)
     const before = merged.get(name)
-    const latest = before === undefined || group.epoch >= before.epoch ? group : before
-    merged.set(name, { ...latest, pairs: group.pairs + (before?.pairs ?? 0) })
+    if (before === undefined) merged.set(name, group)
+    else merged.set(name, { ...(group.epoch >= before.epoch ? group : before), pairs: group.pairs + before.pairs })
   }
   return [...merged.values()].sort(byWeight)
 }

@@ -2,7 +2,7 @@
 //
 // A report's number is the sum over the families `job`, `excluded` and `late`; `key` is a part of `job` and never added.
 
-import type { CountKey, Family, TallyBucket } from '../ports/ledger.ts'
+import type { CountKey, Family, Gauges, TallyBucket } from '../ports/ledger.ts'
 
 /** Raw counts by `family/measure`. */
 export type RawCounts = ReadonlyMap<string, number>
@@ -24,9 +24,7 @@ export class Sums {
   }
 
   in(family: Family, measure: string): number {
-    const n = this.#raw.get(`${family}/${measure}`) ?? 0
-    // what is no number at all is told by the laws, it must not turn every sum into NaN
-    return Number.isFinite(n) ? n : 0
+    return readable(this.#raw.get(`${family}/${measure}`) ?? 0)
   }
 
   /** Everything that was counted, for the laws that look at each counter. */
@@ -42,25 +40,58 @@ export interface SummedBuckets {
   readonly firstStart: ReadonlyMap<number, number>
 }
 
+/** A running sum; a cell, since a bucket's keys are mostly known and then cost one look-up. */
+interface Cell {
+  n: number
+}
+
 export function sumBuckets(buckets: readonly TallyBucket[]): SummedBuckets {
-  const byEpoch = new Map<number, Map<string, number>>()
+  const cells = new Map<number, Map<string, Cell>>()
   const firstStart = new Map<number, number>()
   for (const { epoch, start, counts } of buckets) {
-    let sums = byEpoch.get(epoch)
+    let sums = cells.get(epoch)
     if (sums === undefined) {
       sums = new Map()
-      byEpoch.set(epoch, sums)
+      cells.set(epoch, sums)
     }
     firstStart.set(epoch, Math.min(start, firstStart.get(epoch) ?? start))
-    for (const key in counts) sums.set(key, (sums.get(key) ?? 0) + (counts[key as CountKey] ?? 0))
+    for (const key in counts) {
+      const n = counts[key as CountKey] ?? 0
+      const cell = sums.get(key)
+      if (cell === undefined) sums.set(key, { n })
+      else cell.n += n
+    }
   }
   const all = new Map<string, number>()
-  for (const sums of byEpoch.values()) {
-    for (const [key, n] of sums) all.set(key, (all.get(key) ?? 0) + n)
+  const byEpoch = new Map<number, Sums>()
+  for (const [epoch, sums] of cells) {
+    const raw = new Map<string, number>()
+    for (const [key, { n }] of sums) {
+      raw.set(key, n)
+      all.set(key, (all.get(key) ?? 0) + n)
+    }
+    byEpoch.set(epoch, new Sums(raw))
+  }
+  return { all: new Sums(all), byEpoch, firstStart }
+}
+
+/** What is not even a whole number is told by the laws; it must not turn every sum into NaN. */
+function readable(n: number): number {
+  return Number.isSafeInteger(n) ? n : 0
+}
+
+export function readableGauges(gauges: Gauges): Gauges {
+  const sides = ({ legacy, target }: Gauges['waiting']): Gauges['waiting'] => {
+    return { legacy: readable(legacy), target: readable(target) }
   }
   return {
-    all: new Sums(all),
-    byEpoch: new Map([...byEpoch].map(([epoch, sums]) => [epoch, new Sums(sums)])),
-    firstStart,
+    waiting: sides(gauges.waiting),
+    running: sides(gauges.running),
+    moving: readable(gauges.moving),
+    inDoubt: sides(gauges.inDoubt),
+    lost: sides(gauges.lost),
+    overdue: readable(gauges.overdue),
+    pairsOpen: readable(gauges.pairsOpen),
+    controlsOpen: readable(gauges.controlsOpen),
   }
 }

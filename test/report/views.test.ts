@@ -1,0 +1,189 @@
+// Text, Markdown and JSON say the same numbers, and foreign text can do nothing in any of them.
+
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { buildReport, type LedgerSnapshot } from '../../src/report/build.ts'
+import { jsonReport } from '../../src/report/json.ts'
+import { markdownReport } from '../../src/report/markdown.ts'
+import type { MigrationReport, ReportModel } from '../../src/report/model.ts'
+import { textReport } from '../../src/report/text.ts'
+import { ATTACKED, BUSY, CLEAN, EMPTY, HOSTILE, huge } from '../support/report-cases.ts'
+import { START } from '../support/snapshots.ts'
+
+const modelOf = (...ledgerSnapshots: LedgerSnapshot[]): ReportModel => {
+  return buildReport({ ledgerSnapshots, at: START + 3_600_000 })
+}
+
+/** Rows of the printed tables, by their first cell: `done` → `['9,302', '3,085', '12,387']`. */
+function textRows(text: string): Map<string, string[]> {
+  const rows = new Map<string, string[]>()
+  for (const line of text.split('\n')) {
+    const [label = '', ...cells] = line.trim().split(/ {2,}/)
+    if (!rows.has(label)) rows.set(label, cells)
+  }
+  return rows
+}
+
+function markdownRows(markdown: string): Map<string, string[]> {
+  const rows = new Map<string, string[]>()
+  for (const line of markdown.split('\n')) {
+    if (!line.startsWith('| ')) continue
+    const [label = '', ...cells] = line.slice(2, -2).split(' | ')
+    if (!rows.has(label))
+      rows.set(
+        label,
+        cells.map((cell) => cell.replaceAll('`', '').trim()).filter((cell) => cell !== ''),
+      )
+  }
+  return rows
+}
+
+const number = (text: string | undefined): number => Number(text?.replaceAll(',', ''))
+
+/** Numbers in which a view must agree with the model, by the label of their row. */
+function expected({ jobs, sides, comparisons, noise }: MigrationReport): Record<string, number[]> {
+  const perSide = (key: 'enqueued' | 'done' | 'failed' | 'waiting' | 'running' | 'inDoubt' | 'lost' | 'adopted') => {
+    return [sides.legacy[key], sides.target[key], jobs[key]]
+  }
+  return {
+    ...{ enqueued: perSide('enqueued'), done: perSide('done'), failed: perSide('failed') },
+    ...{ waiting: perSide('waiting'), running: perSide('running'), '· in doubt': perSide('inDoubt') },
+    ...{ '· lost': perSide('lost'), 'done twice': [jobs.twice], adopted: perSide('adopted') },
+    ...{ '· overdue': [jobs.overdue], 'ended late': [jobs.late] },
+    ...{ wanted: [comparisons.shadowed, noise.wanted], matched: [comparisons.matched, noise.matched] },
+    ...{ mismatched: [comparisons.mismatched, noise.mismatched], ignored: [comparisons.ignored, noise.ignored] },
+    ...{ orphaned: [comparisons.orphaned, noise.orphaned], shed: [comparisons.shed, noise.shed] },
+    ...{ open: [comparisons.open, noise.open] },
+  }
+}
+
+describe('the views agree', () => {
+  const model = modelOf(BUSY)
+  const json = JSON.parse(jsonReport(model)) as ReportModel
+  const [migration] = json.migrations
+  if (migration === undefined) throw new Error('no migration')
+
+  test('JSON is the model', () => {
+    expect(json).toEqual(model)
+  })
+
+  test.each([
+    ['text', textRows(textReport(model))],
+    ['Markdown', markdownRows(markdownReport(model))],
+  ])('%s', (_, rows) => {
+    for (const [label, numbers] of Object.entries(expected(migration))) {
+      expect([label, rows.get(label)?.map(number)]).toEqual([label, numbers])
+    }
+    expect(rows.get('run, legacy')?.[0]).toBe('9,290')
+    expect(rows.get('differ')).toEqual(['18.4 %', '0.32 %'])
+  })
+
+  test('both print every difference with its count, its share and both values', () => {
+    const text = textReport(model)
+    const markdown = markdownReport(model)
+    expect(text).toMatch(
+      /412 {2}13\.4 % {5}0 % {2}value {4}\/result\/text {2}job mail-1\n +legacy {2}"a\\n"\n +target {2}"a"\n/,
+    )
+    expect(text).toMatch(
+      /98 {3}3\.2 % .*missing {2}\/result\/name {2}job mail-17\n +legacy {2}"Übersicht.pdf"\n +target {2}\(not there\)/,
+    )
+    expect(markdown).toContain('@@ /result/text @@ value, 412 pairs, 13.4 %, noise 0 %, job mail-1\n- "a\\n"\n+ "a"\n')
+    expect(markdown).toContain('@@ /result/date @@ type, 62 pairs, 2 %, noise 0.32 %, job mail-18\n')
+  })
+})
+
+describe('text', () => {
+  test('the first line answers; colours only when asked', () => {
+    const text = textReport(modelOf(BUSY))
+    expect(text.split('\n')[0]).toMatch(/^LOOK {4}parse-email: 12,415 jobs, none lost, none done twice, .* differ$/)
+    const coloured = textReport(modelOf(BUSY), { colours: true })
+    expect(coloured).toContain('\u001b[33m')
+    expect(stripVTControlCharacters(coloured)).toBe(text)
+  })
+
+  test('several migrations: all answers in the first lines', () => {
+    const lines = textReport(modelOf(CLEAN, EMPTY)).split('\n')
+    expect(lines[0]).toMatch(/^OK {6}parse-email: 1,200 jobs/)
+    expect(lines[1]).toBe('OK      thread-email: no jobs yet')
+  })
+
+  test('an empty migration and an empty ledger read well', () => {
+    expect(textReport(modelOf(EMPTY))).toBe(
+      [
+        'OK      thread-email: no jobs yet',
+        '        target 0 %, shadow 0 %, control 0 % · flag unknown · no live process',
+        '        counted since 2026-11-22 14:00:00 UTC · as of 2026-11-22 15:00:00 UTC',
+        '',
+      ].join('\n'),
+    )
+    expect(textReport(modelOf())).toBe('No migration has a ledger yet (2026-11-22 15:00:00 UTC).\n')
+    expect(markdownReport(modelOf(EMPTY))).toContain('no jobs yet')
+  })
+
+  test('no trailing blanks, nothing wider than the terminal', () => {
+    const text = textReport(modelOf(huge()), { width: 90 })
+    for (const line of text.split('\n')) {
+      expect(line).toBe(line.trimEnd())
+      if (/^ +(legacy|target) {2}/.test(line)) expect([...line].length).toBeLessThanOrEqual(90)
+    }
+  })
+
+  test('the most frequent 20 differences, and how many more', () => {
+    for (const view of [textReport(modelOf(huge())), markdownReport(modelOf(huge()))]) {
+      expect(view.match(/job job-1/g)).toHaveLength(20)
+      expect(view).toContain('/result/f9999')
+      expect(view).toContain('and 9,980 more')
+    }
+  })
+})
+
+// What a terminal acts on or hides.
+const ACTIVE = /(?![\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u
+
+describe('foreign text', () => {
+  const model = modelOf(ATTACKED)
+
+  test.each([
+    ['text', textReport(model)],
+    ['Markdown', markdownReport(model)],
+    ['JSON', jsonReport(model)],
+  ])('%s holds nothing that a terminal acts on', (_, view) => {
+    expect(ACTIVE.exec(view)).toBeNull()
+    expect(view).toContain('\\u202e')
+  })
+
+  test('JSON keeps it to the letter', () => {
+    expect((JSON.parse(jsonReport(model)) as ReportModel).migrations[0]?.name).toBe(HOSTILE)
+  })
+
+  test('in text it stays on its line', () => {
+    expect(textReport(model)).not.toMatch(/^# h/m)
+  })
+
+  test('in Markdown it stands in code alone', () => {
+    const prose = withoutCode(markdownReport(model))
+    for (const active of ['<script', '@team', 'https:', '![', 'evil', '#1', '<!--', '~~~'])
+      expect(prose).not.toContain(active)
+    expect(prose).not.toMatch(/^# h/m)
+    // the block of differences begins once and ends once
+    expect(markdownReport(model).match(/^ {0,3}```/gm)).toHaveLength(2)
+  })
+
+  test('in Markdown tables it stays in its cell', () => {
+    for (const line of markdownReport(model)
+      .split('\n')
+      .filter((each) => each.startsWith('| 2026'))) {
+      expect(line).not.toContain('\\\\|')
+      expect(line.match(/(?<!\\)\|/g)).toHaveLength(5)
+    }
+  })
+})
+
+/** What is left of Markdown without its code: spans are delimited by runs of backticks of the same length. */
+function withoutCode(markdown: string): string {
+  const blocks = markdown.replace(/^```diff\n[\s\S]*?^```$/gm, '')
+  return blocks
+    .split('\n')
+    .map((line) => line.replace(/(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)/g, ''))
+    .join('\n')
+}
