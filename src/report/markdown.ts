@@ -5,7 +5,8 @@
 
 import { cut, formatCount, formatShare, formatTime, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
-import { type Cell, contextLines, DIFFERENCES_SHOWN, type Section, sectionsOf } from './sections.ts'
+import { GATHERED_PATH } from './pairs.ts'
+import { type Cell, contextLines, DIFFERENCES_SHOWN, GATHERED_PHRASE, type Section, sectionsOf } from './sections.ts'
 import { formatValues } from './values.ts'
 
 const MARKS: Readonly<Record<VerdictLevel | Finding['level'], string>> = {
@@ -100,6 +101,7 @@ function differenceLines(group: DifferenceReport, withNoise: boolean): string {
   const { legacy, target } = formatValues(example, kind, VALUE)
   const own = withNoise ? `, noise ${formatShare(group.noise?.share ?? null)}` : ''
   const pairs = `${formatCount(count)} ${count === 1 ? 'pair' : 'pairs'}, ${formatShare(share)}${own}`
+  if (path === GATHERED_PATH) return `@@ ${path} @@ ${kind}, ${pairs}: ${GATHERED_PHRASE}`
   return [
     `@@ ${cut(safeText(path), VALUE)} @@ ${kind}, ${pairs}, job ${cut(safeText(example.id), CELL)}`,
     `- ${legacy}`,

@@ -20,6 +20,8 @@ export interface Section {
 
 /** Groups of differences that are printed; all are in the JSON. */
 export const DIFFERENCES_SHOWN = 20
+/** In place of the example of what the ledger gathered without a name. */
+export const GATHERED_PHRASE = 'further fields, beyond those that the ledger keeps by name'
 const EPOCHS_SHOWN = 8
 const CHANGES_SHOWN = 5
 

@@ -4,7 +4,8 @@ import { styleText } from 'node:util'
 import Table from 'cli-table3'
 import { cut, formatCount, formatShare, formatTime, plural, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
-import { type Cell, contextLines, DIFFERENCES_SHOWN, type Section, sectionsOf } from './sections.ts'
+import { GATHERED_PATH } from './pairs.ts'
+import { type Cell, contextLines, DIFFERENCES_SHOWN, GATHERED_PHRASE, type Section, sectionsOf } from './sections.ts'
 import { formatValues } from './values.ts'
 
 export interface TextOptions {
@@ -42,15 +43,18 @@ export function textReport(model: ReportModel, { colours = false, width = 100 }:
 
 function verdictLine({ name, verdict }: MigrationReport, pen: Pen): string {
   const level = pen.style(COLOURS[verdict.level], verdict.level.toUpperCase().padEnd(6))
-  return `${level}  ${pen.style('bold', safeText(name))}: ${verdict.text}`
+  return `${level}  ${pen.style('bold', cut(safeText(name), CELL))}: ${verdict.text}`
 }
 
 function migrationText(migration: MigrationReport, pen: Pen, several: boolean): string {
   const { verdict } = migration
   const [set, since] = contextLines(migration)
-  const title = several ? pen.style('bold', `── ${safeText(migration.name)}`) : verdictLine(migration, pen)
+  const title = several ? pen.style('bold', `── ${cut(safeText(migration.name), CELL)}`) : verdictLine(migration, pen)
   const { before, after } = sectionsOf(migration)
-  const findings = verdict.findings.map(({ level, text }) => `${pen.style(COLOURS[level], level.padEnd(6))}  ${text}`)
+  const findings = verdict.findings.map(
+    ({ level, text }) =>
+      `${pen.style(COLOURS[level], level.padEnd(6))}  ${wrap(text, pen.width - 8).join('\n        ')}`,
+  )
   const blocks = [
     [title, `        ${set}`, `        ${since}`].join('\n'),
     findings.join('\n'),
@@ -59,6 +63,20 @@ function migrationText(migration: MigrationReport, pen: Pen, several: boolean): 
     ...after.map((section) => sectionText(section, pen)),
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+/** Lines of at most `width`, broken at blanks. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`
+    if (longer.length > width && line !== '') {
+      lines.push(line)
+      line = word
+    } else line = longer
+  }
+  return [...lines, line]
 }
 
 const NO_LINES = {
@@ -129,6 +147,7 @@ function differencesText(migration: MigrationReport, pen: Pen): string {
 }
 
 function fieldText(group: DifferenceReport, pen: Pen, room: number): string {
+  if (group.path === GATHERED_PATH) return GATHERED_PHRASE
   const { legacy, target } = formatValues(group.example, group.kind, room)
   const path = cut(safeText(group.path), room)
   const job = cut(safeText(group.example.id), CELL)

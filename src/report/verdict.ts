@@ -3,7 +3,7 @@
 // It says what was counted. Whether a share of mismatches is good enough is for the gates and their limits.
 
 import { SIDES, type Side } from '../vocabulary/job.ts'
-import { formatCount, formatInterval, formatMs, formatShare, plural, safeText, unitsPhrase } from './format.ts'
+import { cut, formatCount, formatInterval, formatMs, formatShare, plural, safeText, unitsPhrase } from './format.ts'
 import { shareOf } from './jobs.ts'
 import type { Finding, FindingCode, MigrationReport, Verdict } from './model.ts'
 
@@ -11,6 +11,9 @@ type Facts = Omit<MigrationReport, 'verdict'>
 
 /** A clock farther than this from the ledger's is worth a word. */
 const SKEW_NOTED_MS = 1000
+
+/** Words of people and payloads, in a sentence. */
+const foreign = (text: string): string => cut(safeText(text), 60)
 
 export function verdictOf(facts: Facts): Verdict {
   const findings = [...brokenPromises(facts), ...looks(facts), ...notes(facts)]
@@ -115,7 +118,7 @@ function sideLooks({ sides, comparisons }: Facts, side: Side): Found[] {
     [
       versions.length > 1,
       'mixed-versions',
-      () => `workers on ${side} run versions ${versions.map(safeText).join(', ')} at once`,
+      () => `workers on ${side} run versions ${versions.map(foreign).join(', ')} at once`,
     ],
   ]
 }
@@ -140,7 +143,7 @@ function pairLooks(facts: Facts): Found[] {
 
 function channelLooks({ flag, processes }: Facts): Found[] {
   const states = (): string =>
-    flag.states.map(({ state, producers }) => `${plural(producers, 'producer')} ${safeText(state)}`).join(', ')
+    flag.states.map(({ state, producers }) => `${plural(producers, 'producer')} ${foreign(state)}`).join(', ')
   return [
     [flag.health === 'degraded', 'flag', () => `flag: ${states()}`],
     [
@@ -152,8 +155,8 @@ function channelLooks({ flag, processes }: Facts): Found[] {
 }
 
 function latchWords({ latch }: Facts): string {
-  const by = latch.by === null ? '' : `, by ${safeText(latch.by)}`
-  return latch.why === null ? by : `${by}: ${safeText(latch.why)}`
+  const by = latch.by === null ? '' : `, by ${foreign(latch.by)}`
+  return latch.why === null ? by : `${by}: ${foreign(latch.why)}`
 }
 
 function mismatchWords({ comparisons, noise }: Facts): string {
