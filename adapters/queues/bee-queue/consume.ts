@@ -95,7 +95,7 @@ function consumerOf(
       if (await settles(closing, 2_000)) return
       disconnect(worker.bclient)
       disconnect(worker.eclient)
-      if (worker.settings['quitCommandClient'] === true) disconnect(worker.client)
+      if (worker.settings.quitCommandClient === true) disconnect(worker.client)
     },
   }
 }

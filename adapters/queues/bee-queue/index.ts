@@ -31,10 +31,11 @@ import {
   unknownAnswer,
   within,
 } from '../../queue-support.ts'
+import { command, runScript } from '../../redis-script.ts'
 import { type BeeConnection, connect } from './connection.ts'
 import { type BeeConsumer, consume } from './consume.ts'
 import { type BeeClient, type BeeInstance, type BeeJob, KIND, reloadScripts } from './library.ts'
-import { COUNTS, command, FIND, KEEP_FAILED, type keysOf, LIST, PARK, RAISE, REMOVE, run, UNPARK } from './scripts.ts'
+import { COUNTS, FIND, KEEP_FAILED, type keysOf, LIST, PARK, RAISE, REMOVE, UNPARK } from './scripts.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
 
 export type { BeeJob } from './library.ts'
@@ -269,7 +270,7 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
 
   #run(script: typeof FIND, args: readonly (string | number)[]): Promise<unknown> {
     const { client, keys } = this.#open()
-    return within(run(client, script, keys, args), CALL_TIMEOUT_MS, KIND)
+    return within(runScript(client, script, keys, args), CALL_TIMEOUT_MS, KIND)
   }
 
   #command(client: BeeClient, name: string, ...args: readonly (string | number)[]): Promise<unknown> {

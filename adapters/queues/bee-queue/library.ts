@@ -4,10 +4,10 @@ import type { EventEmitter } from 'node:events'
 import type BeeQueue from 'bee-queue'
 import type { CutoverError } from '../../../src/vocabulary/errors.ts'
 import { failure, loadLibrary, OPEN_TIMEOUT_MS, settles, within } from '../../queue-support.ts'
+import type { RedisClient } from '../../redis-script.ts'
 
 export type BeeJob = BeeQueue.Job<unknown>
-/** node_redis or ioredis: only called with a callback at the end. */
-export type BeeClient = EventEmitter & Record<string, unknown>
+export type BeeClient = RedisClient
 export type BeeSettings = Record<string, unknown>
 
 /** What we use of an instance, the parts that its types leave out included; alike in 1.7.1 and 2.0.0. */
@@ -101,14 +101,14 @@ export function unreachable(name: string, cause: unknown): CutoverError {
 /** Closes an instance that runs nothing; a lost server cannot keep it open. */
 export async function closeInstance(instance: BeeInstance): Promise<void> {
   if (await settles(instance.close(1_000), 2_000)) return
-  const own = [instance.bclient, instance.eclient, instance.settings['quitCommandClient'] ? instance.client : null]
+  const own = [instance.bclient, instance.eclient, instance.settings.quitCommandClient ? instance.client : null]
   for (const client of own) disconnect(client)
 }
 
 export function disconnect(client: BeeClient | null): void {
   if (client === null) return
-  if (typeof client['disconnect'] === 'function') (client['disconnect'] as () => void)()
-  else (client['end'] as (flush: boolean) => void)(true)
+  if (typeof client.disconnect === 'function') (client.disconnect as () => void)()
+  else (client.end as (flush: boolean) => void)(true)
 }
 
 /** A restarted server has forgotten bee-queue's scripts, and bee-queue loads them only when it connects first. */

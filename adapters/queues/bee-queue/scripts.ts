@@ -2,13 +2,7 @@
 //
 // The keys are private to bee-queue; they are the same in 1.7 and 2.0 and held by the tests.
 
-import { createHash } from 'node:crypto'
-import type { BeeClient } from './library.ts'
-
-interface Script {
-  readonly lua: string
-  readonly sha: string
-}
+import { type Script, scriptOf } from '../../redis-script.ts'
 
 /** Every script gets the same keys, in this order. */
 const KEY_NAMES = ['jobs', 'waiting', 'active', 'stalling', 'delayed', 'succeeded', 'failed', 'earlierDelayed'] as const
@@ -20,8 +14,7 @@ export function keysOf(prefix: string): readonly string[] {
 }
 
 function script(body: string): Script {
-  const lua = `${LOCALS}\nlocal call = redis.call\n${body}`
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+  return scriptOf(`${LOCALS}\nlocal call = redis.call\n${body}`)
 }
 
 /** ID → 1 if it waited and is gone. Taking it from its list is the claim: a worker takes it the same way. */
@@ -118,26 +111,3 @@ for _, id in ipairs(due) do
   call('LPUSH', waiting, id)
 end
 return #due`)
-
-/** Calls a command of node_redis or ioredis; both take a callback at the end. */
-export function command(client: BeeClient, name: string, ...args: readonly (string | number)[]): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const method = client[name] as (...args: unknown[]) => unknown
-    method.call(client, ...args, (error: unknown, reply: unknown) => (error ? reject(error) : resolve(reply)))
-  })
-}
-
-/** Runs a script; a restarted server has forgotten it and is told again. */
-export async function run(
-  client: BeeClient,
-  { sha, lua }: Script,
-  keys: readonly string[],
-  args: readonly (string | number)[],
-): Promise<unknown> {
-  try {
-    return await command(client, 'evalsha', sha, keys.length, ...keys, ...args)
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return command(client, 'eval', lua, keys.length, ...keys, ...args)
-  }
-}
