@@ -68,6 +68,8 @@ export class EmbeddedConsumer implements Consumer {
   #timer: NodeJS.Timeout | undefined
   readonly #heartbeat: NodeJS.Timeout
   readonly #idle = new Set<() => void>()
+  /** Runs whose lease is known to be lost; each is told once. */
+  readonly #lost = new WeakSet<JobRow>()
 
   constructor(settings: ConsumerSettings) {
     this.#settings = settings
@@ -148,17 +150,18 @@ export class EmbeddedConsumer implements Consumer {
     if (turn.claimed.length > 0) this.#pollMs = POLL_MIN_MS
     if (this.#again || this.#settled.length > 0) this.#turn()
     // A turn that got all it asked for is followed by the turn of the first run that ends.
-    else if (turn.claimed.length < turn.asked || turn.asked === 0) this.#pollAt(now + this.#pollMs)
+    else if (turn.claimed.length < turn.asked) this.#pollAt(now + this.#pollMs)
     this.#endIfDone()
   }
 
+  /** Nothing of the turn was stored: the runs' endings are kept and tried again. */
   readonly #refused = (error: unknown): void => {
     this.#turning = false
+    this.#again = false
     this.#settings.onError(error)
     this.#clearTimer()
     this.#timer = setTimeout(() => this.#turn(), this.#retryMs)
     this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MAX_MS)
-    this.#again = false
   }
 
   #start(job: JobRow, token: number): void {
@@ -220,12 +223,14 @@ export class EmbeddedConsumer implements Consumer {
       return held.filter(([job, token]) => !extend(db, job.seq, token, until)).map(([job]) => job)
     }
     // A run that has ended meanwhile gave its row away by itself.
-    file
-      .write(beat)
-      .then((lost) => lost.filter((job) => this.#running.has(job)).forEach((job) => this.#tellLost(job)), onError)
+    file.write(beat).then((lost) => {
+      for (const job of lost) if (this.#running.has(job)) this.#tellLost(job)
+    }, onError)
   }
 
   #tellLost(job: JobRow): void {
+    if (this.#lost.has(job)) return
+    this.#lost.add(job)
     const { queueName, leaseMs } = this.#settings
     const message = `embedded: the lease of job ${job.id} in ${queueName} was lost: this process gave no sign of life for ${leaseMs} ms, and the job runs again elsewhere. Do not block the event loop, or raise leaseMs`
     this.#settings.onError(new CutoverError('backend-failed', message, { details: { queue: queueName, id: job.id } }))
@@ -255,7 +260,11 @@ export class EmbeddedConsumer implements Consumer {
         }
         this.#pollMs = Math.min(2 * this.#pollMs, this.#settings.pollMs)
         this.#pollAt(Math.min(now + this.#pollMs, next ?? Number.POSITIVE_INFINITY))
-      }, this.#refused)
+      })
+      .catch((error) => {
+        this.#settings.onError(error)
+        this.#pollAt(Date.now() + RETRY_MAX_MS)
+      })
   }
 
   #clearTimer(): void {

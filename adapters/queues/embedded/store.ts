@@ -21,6 +21,7 @@ export type Place = 0 | 1 | 2 | 3 | 4 | 5
 const SCHEMA = 1
 /** `rank` of a ready job: 21 bits of priority above 42 bits of ms since 1970. */
 const RANK = '(?1 << 42) | ?2'
+const PRIORITY_MAX = 2 ** 21 - 1
 const TIME_MASK = 2 ** 42 - 1
 /** Farthest due time: what fits into a rank. */
 const FAR = TIME_MASK - 1
@@ -230,7 +231,8 @@ export function census(
   const oldest = db
     .sql(`WITH RECURSIVE firsts (rank) AS (
       ${ready}
-      UNION ALL SELECT (${ready} AND rank >= ((firsts.rank >> 42) + 1) << 42) FROM firsts WHERE firsts.rank IS NOT NULL)
+      UNION ALL SELECT (${ready} AND rank >= ((firsts.rank >> 42) + 1) << 42) FROM firsts
+        WHERE firsts.rank >> 42 < ${PRIORITY_MAX})
     SELECT min(rank & ${TIME_MASK}) AS at FROM firsts`)
     .get(queue) as { at: number | null }
   const times = [due.at, oldest.at].filter((at) => at !== null)
