@@ -1,0 +1,117 @@
+// Script of finish: the row, the write-once slot and the counters in one transaction.
+
+/**
+ * Answers now, one letter an item and the packed rest. Letters: `0`-`3` finished with this class and nothing to
+ * compare, `p` with a pair, `r` retry, `d` refused because done, `t`, `g`, `m`, `a` the other refusals.
+ */
+export const LUA_FINISH = `
+local batch, at, letters, rest = ARGV[5], 1, {}, {}
+local RUN = { [0] = 'run.primary.', 'run.shadow.', 'run.control.' }
+
+local function answer(letter, more)
+  letters[#letters + 1] = letter
+  if more then rest[#rest + 1] = more end
+end
+
+local function slot(text) return pack('>I4c0', text and #text or 0, text or '') end
+
+local function finished(id, row, class)
+  if row.verdict == 0 and row.control == 0 then return answer(tostring(class)) end
+  local p, s, c = slotsOf(id, row)
+  answer('p', pack('>BBBB', class, routeOf(row), row.verdict, row.control) .. slot(p) .. slot(s) .. slot(c))
+end
+
+local function ended(id, row, class, item)
+  weigh(row, -1)
+  settle(id, row, class, item.out)
+  weigh(row, 1)
+  local side = sideName(row)
+  if band(item.flags, 32) ~= 0 then count(row, 'effect-failed.' .. side) end
+  latency(row.epoch, 'run.primary.' .. side, item.run)
+  latency(row.epoch, 'wait.' .. side, item.wait)
+  finished(id, row, class)
+end
+
+local function unrecorded(id, item)
+  if band(item.flags, 64) == 0 then return answer('a') end
+  local adopted = band(item.flags, 128) ~= 0
+  local row = newRow(item.route + (adopted and R_ADOPTED * 4 + 128 or R_LEDGER_UNAVAILABLE * 4) + item.side * 32768, item.epoch, item.due, 1, '')
+  row.gen, row.token = item.gen, item.token
+  local side = SIDES[item.side]
+  count(row, 'dispatched.' .. side, 'route.' .. ROUTES[item.route], (adopted and 'adopted.' or 'unflagged.') .. side)
+  weigh(row, 1)
+  ended(id, row, item.ok and 0 or 1, item)
+end
+
+local function primary(id, item)
+  local row = find(id)
+  if not row then return unrecorded(id, item) end
+  local side = SIDES[item.side]
+  if row.state == 3 then
+    if row.token == (row.home == 's' and kept(item.token) or item.token) then return finished(id, row, row.class) end
+    if item.ok then
+      count(row, (row.side == item.side and row.gen == item.gen) and 'zombie.' .. side or 'finished-twice')
+    end
+    return answer('d', pack('>B', row.class))
+  end
+  if row.gen ~= item.gen or row.state == 2 then
+    count(row, 'zombie.' .. side)
+    return answer(row.state == 2 and 'm' or 'g')
+  end
+  if item.ok then
+    row.token = item.token
+    return ended(id, row, 0, item)
+  end
+  if row.token ~= item.token then return answer('t') end
+  if row.state == 0 then return answer('r', pack('>I4I4', row.fails, row.max)) end
+  if row.fails + 1 < row.max and band(item.flags, 16) == 0 then
+    weigh(row, -1)
+    row.fails, row.state, row.lease = row.fails + 1, 0, 0
+    weigh(row, 1)
+    save(id, row)
+    count(row, 'retried.' .. side)
+    return answer('r', pack('>I4I4', row.fails, row.max))
+  end
+  row.fails = row.fails + 1
+  ended(id, row, 1, item)
+end
+
+local function copy(id, item)
+  local row = find(id)
+  local isShadow = item.arm == 1
+  local verdict = row and (isShadow and row.verdict or row.control)
+  if not row or verdict == 0 then return answer('a') end
+  local class = item.ok and 0 or 1
+  local filled
+  if isShadow then filled = row.s else filled = row.c end
+  if filled or row.late > 2 or row.late == item.arm then return finished(id, row, class) end
+  if verdict ~= 1 then
+    if verdict == 2 or verdict == 3 then
+      -- 1 shadow, 2 control, then both in the order in which they came
+      row.late = row.late == 0 and item.arm or row.late + 2
+      save(id, row)
+      count(row, 'late-outcome.' .. ARMS[item.arm])
+    end
+    return finished(id, row, class)
+  end
+  call('HSET', X, (isShadow and 's' or 'c') .. id, item.out)
+  if isShadow then row.s = true else row.c = true end
+  save(id, row)
+  local side, result = SIDES[item.side], item.ok and 'ok' or 'failed'
+  count(row, isShadow and 'shadow.' .. result .. '.' .. side or 'control.' .. result)
+  latency(row.epoch, RUN[item.arm] .. side, item.run)
+  finished(id, row, class)
+end
+
+local item = {}
+while at <= #batch do
+  local id, flags
+  id, flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, at =
+    unpack('>Bc0BI4Bc0i4i4I4c0I4i6B', batch, at)
+  item.flags, item.arm, item.side, item.ok = flags, band(flags, 3), band(rshift(flags, 2), 1), band(flags, 8) ~= 0
+  if item.arm == 0 then primary(id, item) else copy(id, item) end
+end
+flushCounts()
+flushSlices()
+return { tostring(now), table.concat(letters), table.concat(rest) }
+`

@@ -1,0 +1,177 @@
+// Settled rows: finished, nothing left to compare. They are kept for replay, a retention long, in as few bytes as
+// possible.
+//
+// Rows lie in listpack buckets (short field, value of 64 bytes at most, some 50 rows) of a numbered slice of time. A
+// slice has a number of buckets that fits the rate; one TTL a bucket purges it. \`m\`.\`slices\` lists the live slices,
+// newest first, as \`number,buckets,rows,made,start;\`. An outcome that does not fit lies in a key of its own.
+
+export const LUA_SETTLED = `
+local SLICE_MIN, SLICE_MAX, FILL, VALUE_MAX = 16, 65536, 56, 64
+local DELTA = {[0] = 'i2', 'i3', 'i4', 'i6'}
+local NONE = {[0] = -32768, -8388608, -2147483648, -140737488355328}
+local HEAD, WIDE = {}, {}
+for i = 0, 3 do
+  local d = DELTA[i] .. DELTA[i] .. DELTA[i]
+  HEAD[i], WIDE[i] = '>I3I2I2I2i6' .. d .. 'I2Bc0', '>I3I2I4I4I4I4I4i6' .. d .. 'I2Bc0'
+end
+local sliceMs = floor(retainMs / 8) + 1
+
+local function hashOf(id)
+  if #id == 16 then
+    local a, b, c, d = unpack('>I4I4I4I4', id)
+    return a * 3 + b * 5 + c * 7 + d
+  end
+  return tonumber(redis.sha1hex(id):sub(1, 8), 16)
+end
+
+-- a token as settled rows keep it
+local function kept(token)
+  if #token <= TOKEN_KEPT then return token end
+  local hex = redis.sha1hex(token)
+  return '~' .. pack('>I3I3', tonumber(hex:sub(1, 6), 16), tonumber(hex:sub(7, 12), 16))
+end
+
+local function headOf(row, elsewhere)
+  local due, started, finished = row.due - row.pinned, row.started - row.pinned, row.finished - row.pinned
+  local far = math.max(math.abs(due), math.abs(finished), row.started ~= 0 and math.abs(started) or 0)
+  local k = far < 32768 and 0 or far < 8388608 and 1 or far < 2147483648 and 2 or 3
+  if row.started == 0 then started = NONE[k] end
+  local wide = row.gen > 15 or row.fails > 15 or row.starts > 15 or row.max > 15 or row.epoch > 65535
+  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + k * 4096
+    + (wide and 16384 or 0) + (elsewhere and 32768 or 0)
+  local token, producer = kept(row.token), row.producer < 65536 and row.producer or 0
+  if wide then
+    return pack(WIDE[k], row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, due, started,
+      finished, producer, #token, token)
+  end
+  return pack(HEAD[k], row.st, mu, row.gen * 4096 + row.fails * 256 + row.starts * 16 + row.max, row.epoch, row.pinned,
+    due, started, finished, producer, #token, token)
+end
+
+local function readHead(value)
+  local st, mu = unpack('>I3I2', value)
+  local _
+  local k = band(rshift(mu, 12), 3)
+  local gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest
+  if band(mu, 16384) ~= 0 then
+    _, _, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest = unpack(WIDE[k], value)
+  else
+    local small
+    _, _, small, epoch, pinned, due, started, finished, producer, token, rest = unpack(HEAD[k], value)
+    gen, fails, starts, max = floor(small / 4096), band(rshift(small, 8), 15), band(rshift(small, 4), 15), band(small, 15)
+  end
+  return {
+    st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = pinned + due,
+    lease = 0, started = started == NONE[k] and 0 or pinned + started, finished = pinned + finished, lost = 0,
+    producer = producer, token = token, long = '', side = band(rshift(st, 15), 1), effects = band(mu, 1),
+    class = band(rshift(mu, 1), 3), verdict = band(rshift(mu, 3), 7), control = band(rshift(mu, 6), 7),
+    late = band(rshift(mu, 9), 7), state = 3, p = false, s = false, c = false, home = 's', was = 3,
+  }, rest, band(mu, 32768) ~= 0
+end
+
+-- the newest slice, and the text of the older ones
+local slice, older
+
+local function readSlices()
+  if older then return end
+  local text = call('HGET', M, 'slices') or ''
+  local number, buckets, rows, made, start, rest = text:match('^(%d+),(%d+),(%d+),(%d+),(%d+);(.*)$')
+  if number then
+    slice = { number = tonumber(number), buckets = tonumber(buckets), rows = tonumber(rows), made = tonumber(made), start = tonumber(start) }
+  end
+  older = rest or ''
+end
+
+local function sliceText(of)
+  return string.format('%.0f,%.0f,%.0f,%.0f,%.0f;', of.number, of.buckets, of.rows, of.made, of.start)
+end
+
+local function flushSlices()
+  if slice and slice.dirty then call('HSET', M, 'slices', sliceText(slice) .. older) end
+end
+
+-- forgets slices whose rows have all been kept long enough (their buckets go by TTL); answers what is left
+local function live(text)
+  local left, gone = {}, 0
+  for number, buckets, rows, made, start in text:gmatch('(%d+),(%d+),(%d+),(%d+),(%d+);') do
+    if start + sliceMs + retainMs > now then
+      left[#left + 1] = table.concat({ number, buckets, rows, made, start }, ',') .. ';'
+    else
+      gone = gone + rows
+    end
+  end
+  if gone > 0 then call('HINCRBY', M, 'gone', gone) end
+  return table.concat(left)
+end
+
+-- the slice that takes rows now; a new one when this one's time is over or its buckets are full
+local function currentSlice()
+  readSlices()
+  if slice and now < slice.start + sliceMs and slice.rows < FILL * slice.buckets then return slice end
+  local buckets = SLICE_MIN
+  if slice then
+    local wanted = slice.rows / math.max(1, now - slice.start) * sliceMs / 48
+    local most = math.min(SLICE_MAX, slice.buckets * 4)
+    while buckets < wanted and buckets < most do buckets = buckets * 2 end
+    older = live(sliceText(slice) .. older)
+  end
+  -- numbers are never used again, so that a new slice meets no bucket of an old one
+  slice = { number = call('HINCRBY', M, 'slice', 1), buckets = buckets, rows = 0, made = 0, start = now }
+  return slice
+end
+
+local function bucketKey(number, buckets, hash)
+  return string.format('%sb%d.%d', base, number, hash % buckets)
+end
+
+local function valueOf(id, row, outcome, expires)
+  outcome = outcome or ''
+  if #outcome > OUTCOME_KEPT then outcome = '' end
+  if #outcome < VALUE_MAX then
+    local value = headOf(row, false) .. outcome
+    if #value <= VALUE_MAX then return value end
+  end
+  call('SET', base .. 'v' .. id, outcome, 'PX', math.max(1, expires - now))
+  return headOf(row, true)
+end
+
+local function insertSettled(id, row, outcome)
+  local into = currentSlice()
+  local expires = into.start + sliceMs + retainMs
+  local key = bucketKey(into.number, into.buckets, hashOf(id))
+  call('HSET', key, id, valueOf(id, row, outcome, expires))
+  if into.made < into.buckets and call('HLEN', key) == 1 then
+    call('PEXPIREAT', key, string.format('%.0f', expires))
+    into.made = into.made + 1
+  end
+  into.rows, into.dirty = into.rows + 1, true
+end
+
+-- a settled row with its outcome in \`out\`, or nil
+local function findSettled(id)
+  readSlices()
+  local text = (slice and sliceText(slice) or '') .. older
+  if text == '' then return nil end
+  local hash = hashOf(id)
+  for number, buckets in text:gmatch('(%d+),(%d+),%d+,%d+,%d+;') do
+    local key = bucketKey(number, tonumber(buckets), hash)
+    local value = call('HGET', key, id)
+    if value then
+      local row, rest, elsewhere = readHead(value)
+      row.bucket, row.elsewhere = key, elsewhere
+      row.out = elsewhere and (call('GET', base .. 'v' .. id) or '') or value:sub(rest)
+      if row.out == '' then row.out = nil end
+      row.p = row.out ~= nil
+      return row
+    end
+  end
+end
+
+local function replaceSettled(id, row)
+  local value = headOf(row, row.elsewhere)
+  if not row.elsewhere then value = value .. (row.out or '') end
+  call('HSET', row.bucket, id, value)
+end
+
+local function find(id) return load(id) or findSettled(id) end
+`

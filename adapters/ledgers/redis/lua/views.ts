@@ -1,0 +1,149 @@
+// Scripts that read: one row, a page of rows, one consistent snapshot; and compaction, which changes no sum.
+
+/** ARGV[5] id. Answers the row, its outcomes by arm and its producer, or nothing. */
+export const LUA_ROW = `
+local id = ARGV[5]
+local row = find(id)
+if not row then return false end
+local p, s, c = slotsOf(id, row)
+local producer = row.producer > 0 and call('LINDEX', base .. 'nl', row.producer - 1)
+return { writeRow(row), p or '', s or '', c or '', producer or '' }
+`
+
+/** ARGV[5] 'u' or 'f', ARGV[6] cursor, ARGV[7] how many. Answers cursor, then id, row, three outcomes and producer in turn. */
+export const LUA_SCAN = `
+local page = call('HSCAN', ARGV[5] == 'u' and U or F, ARGV[6], 'COUNT', ARGV[7])
+local answer, names = { page[1] }, {}
+for i = 1, #page[2], 2 do
+  local id, stored = page[2][i], page[2][i + 1]
+  local row = readRow(stored)
+  local p, s, c = slotsOf(id, row)
+  local name = ''
+  if row.producer > 0 then
+    name = names[row.producer] or call('LINDEX', base .. 'nl', row.producer - 1) or ''
+    names[row.producer] = name
+  end
+  for _, value in ipairs({ id, stored, p or '', s or '', c or '', name }) do answer[#answer + 1] = value end
+end
+return answer
+`
+
+const LUA_GAUGES = `
+-- running rows whose lease is over and whose effects have begun, by side
+local function inDoubt()
+  local sides, running = { 0, 0 }, call('SMEMBERS', R)
+  for i = 1, #running do
+    local stored = call('HGET', U, running[i])
+    local row = stored and readRow(stored)
+    if row and row.lease <= now and row.effects == 1 then sides[row.side + 1] = sides[row.side + 1] + 1 end
+  end
+  return sides
+end
+
+local function overdue()
+  local total, limit = 0, now - deadlineMs
+  local last = floor(limit / 10000)
+  local ticks = call('HGETALL', base .. 'd')
+  for i = 1, #ticks, 2 do
+    local tick = tonumber(ticks[i])
+    if tick < last then total = total + tonumber(ticks[i + 1])
+    elseif tick == last then
+      local dues = call('HGETALL', base .. 'd' .. ticks[i])
+      for j = 1, #dues, 2 do
+        if tonumber(dues[j]) < limit then total = total + tonumber(dues[j + 1]) end
+      end
+    end
+  end
+  return total
+end
+`
+
+/**
+ * ARGV[5]: one epoch, or empty for all. Answers the control state, gauges, and per epoch: buckets (field and JSON in
+ * turn, closed ones as they are stored), latencies, differences and their examples.
+ */
+export const LUA_SNAPSHOT = `${LUA_GAUGES}
+local doubt = inDoubt()
+local answer = { controlState(), call('HGETALL', base .. 'g'), { doubt[1], doubt[2], overdue() }, call('HGETALL', base .. 'e') }
+local open = {}
+for _, member in ipairs(call('ZRANGE', TB, 0, -1)) do
+  local epoch, field = member:match('^(%d+):(.+)$')
+  local flat = call('HGETALL', base .. 't' .. member)
+  local sums = {}
+  for i = 1, #flat, 2 do sums[flat[i]] = tonumber(flat[i + 1]) end
+  local of = open[epoch] or {}
+  open[epoch] = of
+  of[#of + 1], of[#of + 2] = field, cjson.encode(sums)
+end
+local epochs = {}
+for _, epoch in ipairs(call('SMEMBERS', TE)) do
+  if ARGV[5] == '' or ARGV[5] == epoch then
+    epochs[#epochs + 1] = { epoch, call('HGETALL', base .. 'tc' .. epoch), open[epoch] or {}, call('HGETALL', base .. 'h' .. epoch),
+      call('HGETALL', base .. 'df' .. epoch), call('HGETALL', base .. 'dr' .. epoch), call('HGETALL', base .. 'de' .. epoch) }
+  end
+end
+answer[5] = epochs
+return answer
+`
+
+/** ARGV[5] measure, ARGV[6] n, ARGV[7] a name of this call: the same call twice adds once. */
+export const LUA_BUMP = `
+if call('SET', base .. 'once' .. ARGV[7], '', 'NX', 'PX', 600000) then
+  local epoch = tonumber(call('HGET', base .. 'c', 'epoch') or '0')
+  local sums = bucketOf(epoch, now)
+  sums['excluded/' .. ARGV[5]] = tonumber(ARGV[6])
+  flushCounts()
+end
+return tostring(now)
+`
+
+/** One step of compaction, at most ARGV[5] buckets. Answers merged, purged rows, and whether there is more to do. */
+export const LUA_COMPACT = `
+local HOUR, DAY = 3600000, 86400000
+local budget, merged = tonumber(ARGV[5]), 0
+budget = budget - freezeClosed(budget)
+
+local function mergeEpoch(epoch)
+  local store = base .. 'tc' .. epoch
+  local sums, touched, gone = {}, {}, {}
+  for _, field in ipairs(call('HKEYS', store)) do
+    if budget <= 0 then break end
+    local start, width = field:match('^(-?%d+):(%d+)$')
+    start, width = tonumber(start), tonumber(width)
+    local age, wider = now - start - width, nil
+    if age > 2 * DAY and width < DAY then wider = DAY elseif age > HOUR and width < HOUR then wider = HOUR end
+    if wider and start + width + deadlineMs + slackMs <= now then
+      local into = string.format('%.0f:%.0f', floor(start / wider) * wider, wider)
+      local sum = sums[into]
+      if not sum then
+        local stored = call('HGET', store, into)
+        sum = stored and cjson.decode(stored) or {}
+        sums[into] = sum
+      end
+      for key, n in pairs(cjson.decode(call('HGET', store, field))) do sum[key] = (sum[key] or 0) + n end
+      gone[#gone + 1] = field
+      budget, merged = budget - 1, merged + 1
+    end
+  end
+  for into, sum in pairs(sums) do call('HSET', store, into, cjson.encode(sum)) end
+  for i = 1, #gone do call('HDEL', store, gone[i]) end
+end
+
+local epochs = call('SMEMBERS', TE)
+local current = tonumber(call('HGET', base .. 'c', 'epoch') or '0')
+for _, epoch in ipairs(epochs) do
+  if budget > 0 then mergeEpoch(epoch) end
+  -- the first-of-key bits of epochs long over
+  if tonumber(epoch) < current - 8 then call('UNLINK', base .. 'k' .. epoch) end
+end
+
+-- slices that are over go from the list; their buckets have gone by their time to live
+readSlices()
+if slice then
+  call('HSET', M, 'slices', live(sliceText(slice) .. older))
+end
+local purged = tonumber(call('HGET', M, 'gone') or '0')
+if purged > 0 then call('HSET', M, 'gone', 0) end
+for _, instance in ipairs(presenceOver()) do call('HDEL', base .. 'p', instance) end
+return { merged, purged, budget <= 0 and 1 or 0 }
+`

@@ -1,0 +1,212 @@
+// The rows of a migration in Redis: each operation packs its items, runs one script a chunk and reads its letters.
+
+import type {
+  CancelAnswer,
+  ClaimAnswer,
+  ClaimRequest,
+  FinishAnswer,
+  FinishRequest,
+  JobRow,
+  PairState,
+  PinAnswer,
+  PinRequest,
+  RowLedger,
+} from '../../../src/ports/ledger.ts'
+import { isShadowed, sideOf } from '../../../src/vocabulary/job.ts'
+import { ARM_WORDS, CLASS_WORDS, codeOf, ROUTE_WORDS, SIDE_WORDS, VERDICT_WORDS, wordOf } from './codes.ts'
+import { decodeOutcome, encodeOutcome } from './outcome.ts'
+import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
+import { jobRow, readRow, slotsOf, staticBits } from './rows.ts'
+import { SCRIPTS } from './scripts.ts'
+import { idBytes, Reader, type Writer } from './wire.ts'
+
+export function rowLedger(port: Port): RowLedger {
+  return {
+    pin: (requests) => runBatch(port, { script: SCRIPTS.pin, items: requests, write: writePin, read: readPins }),
+    unpin: async (ids) => {
+      await runBatch(port, { script: SCRIPTS.unpin, items: ids, write: (w, id) => w.id(id), read: () => [] })
+    },
+    note: async (requests) => {
+      await runBatch(port, {
+        ...{ script: SCRIPTS.note, items: requests, read: () => [] },
+        write: (w, note) => {
+          const { reason, group } = note
+          w.id(note.id).u24(staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' }))
+          w.u32(note.epoch).time(note.dueAt).u32(note.maxAttempts).text(note.producer, 1).fullId(note.id)
+        },
+      })
+    },
+    claim: (requests) =>
+      runBatch(port, { script: SCRIPTS.claim, items: requests, write: writeClaim, read: readClaims }),
+    begin: (requests) =>
+      runBatch(port, {
+        ...{ script: SCRIPTS.hold, items: requests, more: () => ['b'], read: booleans },
+        write: (w, { id, gen, token }) => w.id(id).u32(gen).token(token).u32(0),
+      }),
+    extend: (requests) =>
+      runBatch(port, {
+        ...{ script: SCRIPTS.hold, items: requests, more: () => ['e'], read: booleans },
+        write: (w, { id, gen, token, leaseMs }) => w.id(id).u32(gen).token(token).u32(leaseMs),
+      }),
+    finish: (requests) =>
+      runBatch(port, { script: SCRIPTS.finish, items: requests, write: writeFinish, read: readFinishes }),
+    cancel: async (id) => String(await port.run(SCRIPTS.end, [idBytes(id), 'cancel', ''])) as CancelAnswer,
+    closeFailed: async (id, error) =>
+      String(await port.run(SCRIPTS.end, [idBytes(id), 'close', JSON.stringify(error)])) === '1',
+    markLost: async (id, lost) => {
+      await port.run(SCRIPTS.end, [idBytes(id), 'lost', lost ? '1' : '0'])
+    },
+    row: async (id) => {
+      const reply = (await port.run(SCRIPTS.row, [idBytes(id)])) as Buffer[] | null
+      if (reply === null) return undefined
+      const [row, ...rest] = reply
+      const [primary = '', shadow = '', control = '', producer = ''] = texts(rest)
+      return jobRow(new Reader(row as Buffer), id, { primary, shadow, control }, producer)
+    },
+    scan: (options) => scan(port, options),
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------- pinning
+
+function writePin(w: Writer, pin: PinRequest, repeated: boolean): void {
+  const { route, reason, group, keySlot } = pin
+  w.id(pin.id).u24(staticBits({ route, reason, fenced: true, group, side: sideOf(route) }))
+  // a call whose answer was lost may have stored it, and more may have happened since
+  const fresh = pin.fresh && !repeated
+  w.u8((fresh ? 1 : 0) | (pin.control ? 2 : 0) | (keySlot === undefined ? 0 : 4))
+  w.u32(pin.epoch)
+    .time(pin.delayMs)
+    .u32(pin.maxAttempts)
+    .u24(keySlot ?? 0)
+    .text(pin.producer, 1)
+    .fullId(pin.id)
+}
+
+function readPins(reply: unknown, requests: readonly PinRequest[]): readonly PinAnswer[] {
+  const { now, letters, rest } = lettered(reply)
+  return requests.map((pin, at): PinAnswer => {
+    if (letters[at] === 'p') {
+      const { route, reason, epoch } = pin
+      const control = isShadowed(route) && pin.control
+      const place = { state: 'open', side: sideOf(route), gen: 0 } as const
+      const dueAt = now + Math.round(pin.delayMs)
+      return { status: 'pinned', ...place, route, reason, epoch, dueAt, fenced: true, control }
+    }
+    const { row } = readRow(rest)
+    const { route, reason, epoch, dueAt, fenced } = row.stamp
+    const control = row.controlVerdict !== 'none'
+    const { state, side, gen } = row
+    return { status: 'exists', state, side, gen, route, reason, epoch, dueAt, fenced, control }
+  })
+}
+
+// -------------------------------------------------------------------------------------------------------- claiming
+
+function writeClaim(w: Writer, claim: ClaimRequest): void {
+  const { absent } = claim
+  w.id(claim.id).u8(
+    codeOf(SIDE_WORDS, claim.side) | (claim.fenced ? 2 : 0) | (claim.effectsUnknown ? 4 : 0) | (absent.adopted ? 8 : 0),
+  )
+  w.u32(claim.gen).token(claim.token).u32(claim.leaseMs).u32(claim.maxAttempts).u32(claim.maxStarts)
+  w.u8(codeOf(ROUTE_WORDS, absent.route)).u32(absent.epoch).time(absent.dueAt).fullId(claim.id)
+}
+
+function readClaims(reply: unknown): readonly ClaimAnswer[] {
+  const { now, letters, rest } = lettered(reply)
+  return Array.from(letters, (letter): ClaimAnswer => {
+    switch (letter) {
+      case 'g': {
+        const { row } = readRow(rest)
+        const { fails, maxAttempts, starts, stamp, effectsBegun, verdict } = row
+        return { status: 'granted', attempt: fails + 1, fails, maxAttempts, starts, stamp, effectsBegun, verdict }
+      }
+      case 'b':
+        return { status: 'busy', leaseUntil: rest.time(), now }
+      case 'f': {
+        const cls = wordOf(CLASS_WORDS, rest.u8())
+        const outcome = decodeOutcome(rest.text(4))
+        return { status: 'finished', class: cls, ...(outcome === undefined ? {} : { outcome }) }
+      }
+      case 'd':
+        return { status: 'drop' }
+      case 'e':
+        return { status: 'defer' }
+      default:
+        return { status: 'park' }
+    }
+  })
+}
+
+// ------------------------------------------------------------------------------------------------------- finishing
+
+function writeFinish(w: Writer, finish: FinishRequest): void {
+  const { unrecorded } = finish
+  w.id(finish.id).u8(
+    codeOf(ARM_WORDS, finish.arm) |
+      (codeOf(SIDE_WORDS, finish.side) << 2) |
+      (finish.outcome.ok ? 8 : 0) |
+      (finish.fatal ? 16 : 0) |
+      (finish.effectFailed ? 32 : 0) |
+      (unrecorded === undefined ? 0 : 64) |
+      (unrecorded?.adopted === true ? 128 : 0),
+  )
+  w.u32(finish.gen).token(finish.token).i32(finish.runBucket).i32(finish.waitBucket)
+  w.text(encodeOutcome(finish.outcome), 4)
+    .u32(unrecorded?.epoch ?? 0)
+    .time(unrecorded?.dueAt ?? 0)
+  w.u8(unrecorded === undefined ? 0 : codeOf(ROUTE_WORDS, unrecorded.route))
+}
+
+const REFUSALS = { t: 'token', g: 'generation', m: 'moving', a: 'absent' } as const
+
+function readFinishes(reply: unknown): readonly FinishAnswer[] {
+  const { letters, rest } = lettered(reply)
+  return Array.from(letters, (letter): FinishAnswer => {
+    switch (letter) {
+      case 'p': {
+        const cls = wordOf(CLASS_WORDS, rest.u8())
+        return { status: 'finished', class: cls, pair: readPair(rest) }
+      }
+      case 'r':
+        return { status: 'retry', fails: rest.u32(), maxAttempts: rest.u32() }
+      case 'd':
+        return { status: 'refused', why: 'done', class: wordOf(CLASS_WORDS, rest.u8()) }
+      case 't':
+      case 'g':
+      case 'm':
+      case 'a':
+        return { status: 'refused', why: REFUSALS[letter] }
+      default:
+        return { status: 'finished', class: wordOf(CLASS_WORDS, Number(letter)) }
+    }
+  })
+}
+
+function readPair(reader: Reader): PairState {
+  const route = wordOf(ROUTE_WORDS, reader.u8())
+  const verdict = wordOf(VERDICT_WORDS, reader.u8())
+  const controlVerdict = wordOf(VERDICT_WORDS, reader.u8())
+  const [primary, shadow, control] = [reader.text(4), reader.text(4), reader.text(4)]
+  return { route, verdict, controlVerdict, slots: slotsOf({ primary, shadow, control }) }
+}
+
+// -------------------------------------------------------------------------------------------------------- scanning
+
+/** First the unfinished rows, then the finished ones that wait for a comparison: rows only ever move that way. */
+async function scan(
+  port: Port,
+  options: { cursor?: string; limit: number },
+): Promise<{ rows: readonly JobRow[]; cursor?: string }> {
+  const [hash = 'u', cursor = '0'] = options.cursor?.split(':') ?? []
+  const reply = (await port.run(SCRIPTS.scan, [hash, cursor, String(Math.max(1, options.limit))])) as Buffer[]
+  const rows: JobRow[] = []
+  for (let at = 1; at < reply.length; at += 6) {
+    const [id, stored, ...rest] = reply.slice(at, at + 6) as [Buffer, Buffer, ...Buffer[]]
+    const [primary = '', shadow = '', control = '', producer = ''] = texts(rest)
+    rows.push(jobRow(new Reader(stored), id, { primary, shadow, control }, producer))
+  }
+  const next = String(reply[0])
+  if (next !== '0') return { rows, cursor: `${hash}:${next}` }
+  return hash === 'u' ? { rows, cursor: 'f:0' } : { rows }
+}

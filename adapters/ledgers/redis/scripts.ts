@@ -1,0 +1,99 @@
+// The Lua scripts, put together from the chunks in `lua/`, each with the digest by which Redis knows it.
+
+import { createHash } from 'node:crypto'
+import { LUA_CODES } from './codes.ts'
+import {
+  LUA_AUDIT,
+  LUA_BEAT,
+  LUA_CONTROL,
+  LUA_CONTROL_READ,
+  LUA_DIAL,
+  LUA_EPOCH,
+  LUA_HISTORY,
+  LUA_LATCH,
+  LUA_LEASE,
+  LUA_PRESENCE,
+} from './lua/control.ts'
+import { LUA_CORE, LUA_COUNTS, LUA_GUARD } from './lua/core.ts'
+import { LUA_FINISH } from './lua/finish.ts'
+import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
+import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
+import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
+import { LUA_SETTLED } from './lua/settled.ts'
+import { LUA_BUMP, LUA_COMPACT, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT } from './lua/views.ts'
+import { LUA_CLAIM, LUA_END, LUA_HOLD } from './lua/worker.ts'
+
+export interface Script {
+  readonly name: string
+  readonly source: string
+  readonly sha: string
+}
+
+function script(name: string, ...chunks: readonly string[]): Script {
+  const source = chunks.join('')
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+const ROWS = [LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_ROWS]
+const SETTLED = [...ROWS, LUA_SETTLED]
+const WRITES = [LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_SAVE]
+const CONTROL = [LUA_CORE, LUA_CONTROL]
+const CONTROL_WRITES = [LUA_CORE, LUA_GUARD, LUA_CONTROL]
+
+export const SCRIPTS = {
+  pin: script('pin', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_PIN),
+  unpin: script('unpin', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_UNPIN),
+  note: script('note', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_NOTE),
+  claim: script('claim', ...WRITES, LUA_CLAIM),
+  hold: script('hold', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_HOLD),
+  finish: script('finish', ...WRITES, LUA_FINISH),
+  end: script('end', ...WRITES, LUA_END),
+  shed: script('shed', ...WRITES, LUA_SHED),
+  orphan: script('orphan', ...WRITES, LUA_ORPHAN),
+  compare: script('compare', ...WRITES, LUA_COMPARE),
+  samples: script('samples', LUA_CORE, LUA_SAMPLES),
+  row: script('row', ...SETTLED, LUA_SAVE, LUA_ROW),
+  scan: script('scan', ...SETTLED, LUA_SAVE, LUA_SCAN),
+  snapshot: script('snapshot', ...ROWS, LUA_CONTROL, LUA_SNAPSHOT),
+  bump: script('bump', LUA_CORE, LUA_GUARD, LUA_COUNTS, LUA_BUMP),
+  compact: script('compact', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_SETTLED, LUA_CONTROL, LUA_COMPACT),
+  control: script('control', ...CONTROL, LUA_CONTROL_READ),
+  latch: script('latch', ...CONTROL_WRITES, LUA_LATCH),
+  dial: script('dial', ...CONTROL_WRITES, LUA_DIAL),
+  epoch: script('epoch', ...CONTROL_WRITES, LUA_EPOCH),
+  beat: script('beat', ...CONTROL_WRITES, LUA_BEAT),
+  presence: script('presence', ...CONTROL, LUA_PRESENCE),
+  lease: script('lease', ...CONTROL_WRITES, LUA_LEASE),
+  audit: script('audit', ...CONTROL_WRITES, LUA_AUDIT),
+  history: script('history', ...CONTROL, LUA_HISTORY),
+} as const
+
+/** Scripts on the keys of a namespace, KEYS[1] its prefix. */
+export const ROOT_SCRIPTS = {
+  open: script(
+    'open',
+    `
+redis.call('SET', KEYS[1] .. 'schema', ARGV[1], 'NX')
+return redis.call('GET', KEYS[1] .. 'schema')
+`,
+  ),
+  register: script(
+    'register',
+    `
+return redis.call('SADD', KEYS[1] .. 'migrations', ARGV[1])
+`,
+  ),
+  migrations: script(
+    'migrations',
+    `
+return redis.call('SMEMBERS', KEYS[1] .. 'migrations')
+`,
+  ),
+  ping: script(
+    'ping',
+    `
+local time = redis.call('TIME')
+return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+`,
+  ),
+} as const
