@@ -3,10 +3,11 @@
 
 import type { Json } from '../vocabulary/outcome.ts'
 import type { Differ } from './diff.ts'
+import { fingerprint } from './fingerprint.ts'
 import { isArray, isObject } from './forms.ts'
-import { isUnordered } from './normalise.ts'
+import { canonicalise, isUnordered } from './normalise.ts'
 import type { PathRule } from './options.ts'
-import { type Rules, step } from './pointer.ts'
+import { NO_RULES, type Rules, step } from './pointer.ts'
 import { same } from './same.ts'
 
 type Items = readonly Json[]
@@ -35,9 +36,8 @@ function sameLength(differ: Differ, legacy: Items, target: Items, rules: Rules<P
 }
 
 function isReordered(differ: Differ, legacy: Items, target: Items, rules: Rules<PathRule>): boolean {
-  const canons = (items: Items) => items.map((item, i) => differ.canon(item, step(rules, i))).sort()
-  const [a, b] = [canons(legacy), canons(target)]
-  return a.every((canon, i) => canon === b[i])
+  const [a, b] = leftOver(differ, legacy, target, rules)
+  return a.length === 0 && b.length === 0
 }
 
 function otherLength(differ: Differ, legacy: Items, target: Items, rules: Rules<PathRule>): void {
@@ -88,17 +88,28 @@ export function multisetDifferences(
 
 /** Positions of the elements that have no like on the other side. */
 function leftOver(differ: Differ, legacy: Items, target: Items, rules: Rules<PathRule>): [number[], number[]] {
-  const waiting = new Map<string, number[]>()
-  for (const [i, item] of legacy.entries()) {
-    const canon = differ.canon(item, step(rules, i))
-    const positions = waiting.get(canon)
-    if (positions === undefined) waiting.set(canon, [i])
+  const own = (items: Items) =>
+    rules.length === 0 ? items : items.map((item, i) => canonicalise(item, step(rules, i), differ.digester))
+  const [a, b] = [own(legacy), own(target)]
+  const [prints, others] = [a.map(fingerprint), b.map(fingerprint)]
+  const cheap = !prints.includes(undefined) && !others.includes(undefined)
+  const name = (items: Items, known: readonly (number | undefined)[], i: number) =>
+    cheap ? known[i]! : differ.digester.canonOf(items[i]!)
+  const waiting = new Map<number | string, number[]>()
+  // from the end, so that equal elements are taken in their order without moving the others
+  for (let i = a.length - 1; i >= 0; i--) {
+    const print = name(a, prints, i)
+    const positions = waiting.get(print)
+    if (positions === undefined) waiting.set(print, [i])
     else positions.push(i)
   }
-  const extra = [...target.keys()].filter((j) => {
-    return waiting.get(differ.canon(target[j]!, step(rules, j)))?.shift() === undefined
+  const extra = [...b.keys()].filter((j) => {
+    const positions = waiting.get(name(b, others, j)) ?? []
+    const at = positions.findLastIndex((i) => differ.alike(a[i]!, b[j]!, NO_RULES))
+    if (at >= 0) positions.splice(at, 1)
+    return at < 0
   })
-  return [[...waiting.values()].flat(), extra]
+  return [[...waiting.values()].flat().sort((i, j) => i - j), extra]
 }
 
 /** Numbers by size, so that those within a tolerance meet; all else by text. */

@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto'
 import type { Json } from '../vocabulary/outcome.ts'
 import { type Form, formOf, isArray, isObject, type JsonObject, put, TAG, tagOf } from './forms.ts'
+import { leafBytes, stringBytes } from './size.ts'
 
 /** Parts up to this size are told apart by their text. */
 const INLINE_BYTES = 128
@@ -147,7 +148,7 @@ export class Digester {
   }
 
   #size(json: Json, memo: Map<object, number>): number {
-    if (json === null || typeof json !== 'object') return textBytes(json)
+    if (json === null || typeof json !== 'object') return leafBytes(json)
     let size = memo.get(json)
     if (size === undefined) {
       size = isArray(json) ? this.#arraySize(json, memo) : this.#objectSize(json as JsonObject, memo)
@@ -171,7 +172,7 @@ export class Digester {
     let size = 1 + Math.max(1, 2 * keys.length)
     for (const key of keys) {
       const child = object[key]!
-      size += textBytes(key)
+      size += stringBytes(key)
       size +=
         isLiteral(tag, key) && isObject(child) ? this.#fieldsSize(child, memo, undefined) : this.#size(child, memo)
     }

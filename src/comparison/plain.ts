@@ -8,6 +8,7 @@ import { types } from 'node:util'
 import type { Json } from '../vocabulary/outcome.ts'
 import { dateForm, isJsonNumber } from './builtins.ts'
 import { isTagKey, UNDEFINED } from './forms.ts'
+import { numberBytes, stringBytes } from './size.ts'
 
 /** Not plain JSON data, or too deep or hostile to tell: the full encoder decides. */
 export const NOT_PLAIN: unique symbol = Symbol('not plain')
@@ -110,18 +111,4 @@ function copyObject(source: object, depth: number): Json | typeof NOT_PLAIN {
   values += fields
   bytes += fields === 0 ? 2 : 2 * fields + 1
   return target as Json
-}
-
-/** What JSON escapes, and what UTF-8 needs more than a byte for. */
-const NOT_SIMPLE = /[^ !#-[\]-~]/
-
-function stringBytes(text: string): number {
-  return NOT_SIMPLE.test(text) ? Buffer.byteLength(JSON.stringify(text)) : text.length + 2
-}
-
-function numberBytes(value: number): number {
-  if (value >= 0 && value < 1_000_000 && Number.isInteger(value)) {
-    return value < 10 ? 1 : value < 100 ? 2 : value < 1000 ? 3 : value < 10_000 ? 4 : value < 100_000 ? 5 : 6
-  }
-  return String(value).length
 }
