@@ -48,7 +48,8 @@ type EpochReply = readonly [Buffer, Buffer[], Buffer[], Buffer[], Buffer[], Buff
 function readSnapshot(port: Port, reply: unknown, asked: number | undefined): Snapshot {
   const [state, gauges, counted, records, parts] = reply as [unknown, Buffer[], number[], Buffer[], EpochReply[]]
   const control = readControl(state)
-  const epochs: EpochRecord[] = []
+  // the time before the first one was opened is not stored
+  const epochs: EpochRecord[] = asked === undefined || asked === 0 ? [readEpoch(0, Buffer.alloc(0))] : []
   for (let at = 0; at + 1 < records.length; at += 2) {
     const epoch = Number(records[at])
     if (asked === undefined || asked === epoch) epochs.push(readEpoch(epoch, records[at + 1] as Buffer))

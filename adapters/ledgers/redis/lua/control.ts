@@ -3,8 +3,11 @@
 // \`c\` holds latch, ceiling, control share and the number of the current epoch; \`e\` the epochs, \`a\` the audit log, \`p\`
 // the heartbeats, \`l\` the leases. JSON texts are made by the client and never decoded here.
 
-export const LUA_CONTROL = `
+import { PRESENCE_TTL_MS } from '../../../../src/ports/ledger.ts'
+
+export const LUA_CONTROL: string = `
 local C, E, A, P = base .. 'c', base .. 'e', base .. 'a', base .. 'p'
+local PRESENCE_TTL = ${PRESENCE_TTL_MS}
 
 local function controlState()
   local epoch = call('HGET', C, 'epoch') or '0'
@@ -27,14 +30,10 @@ end
 
 local function audit(json) call('RPUSH', A, pack('>i6', now) .. json) end
 
--- heartbeats older than the retention
-local function presenceOver()
-  local over, flat = {}, call('HGETALL', P)
-  for i = 1, #flat, 2 do
-    local at = unpack('>i6', flat[i + 1])
-    if at + retainMs < now then over[#over + 1] = flat[i] end
-  end
-  return over
+-- whether a process of this heartbeat has been gone for longer than the retention
+local function isForgotten(stored)
+  local at, left = unpack('>i6B', stored)
+  return at + (left == 1 and 0 or PRESENCE_TTL) + retainMs < now
 end
 `
 
@@ -78,12 +77,11 @@ call('HSET', P, ARGV[5], pack('>i6B', now, tonumber(ARGV[6])) .. ARGV[7])
 return controlState()
 `
 
-/** Answers now and the records in turn, without those older than the retention. */
+/** Answers now and the records in turn, without those gone for longer than the retention. */
 export const LUA_PRESENCE = `
 local answer, flat = { tostring(now) }, call('HGETALL', P)
 for i = 1, #flat, 2 do
-  local at = unpack('>i6', flat[i + 1])
-  if at + retainMs >= now then answer[#answer + 1] = flat[i + 1] end
+  if not isForgotten(flat[i + 1]) then answer[#answer + 1] = flat[i + 1] end
 end
 return answer
 `

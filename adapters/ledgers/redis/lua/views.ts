@@ -144,6 +144,9 @@ if slice then
 end
 local purged = tonumber(call('HGET', M, 'gone') or '0')
 if purged > 0 then call('HSET', M, 'gone', 0) end
-for _, instance in ipairs(presenceOver()) do call('HDEL', base .. 'p', instance) end
+local beats = call('HGETALL', P)
+for i = 1, #beats, 2 do
+  if isForgotten(beats[i + 1]) then call('HDEL', P, beats[i]) end
+end
 return { merged, purged, budget <= 0 and 1 or 0 }
 `
