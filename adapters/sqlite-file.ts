@@ -3,10 +3,11 @@
 // There is one connection a file and process. What is asked to be written within one tick is committed together, and a
 // file that another process holds is waited for without blocking the event loop.
 
-import { mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { CutoverError } from '../src/vocabulary/errors.ts'
+import { explain, fileGone, isLocked, isStorage, lockedTooLong, unavailable } from './sqlite-errors.ts'
 
 /** `normal` survives killed processes, `full` also a power loss. */
 export type SqliteDurability = 'normal' | 'full'
@@ -49,6 +50,10 @@ const BUSY_TIMEOUT_MS = 3
 const TRANSACTION_MS = 8
 const RETRY_MIN_MS = 1
 const RETRY_MAX_MS = 40
+/** How often it is made sure that the file is still there. */
+const LOOK_MS = 1000
+/** Statements kept ready; texts with the name of a table that comes and goes must not pile up. */
+const STATEMENTS_KEPT = 500
 
 const connections = new Map<string, Promise<Connection>>()
 
@@ -144,11 +149,14 @@ class Connection implements SqliteDb {
   #holders = 0
   #closed = false
   #idle: (() => void) | undefined
+  readonly #inode: number | undefined
+  #lookedAt: number = performance.now()
 
   constructor(path: string, db: DatabaseSync, lockWaitMs: number) {
     this.path = path
     this.#db = db
     this.#lockWaitMs = lockWaitMs
+    this.#inode = inodeOf(path)
   }
 
   retain(durability: SqliteDurability): boolean {
@@ -181,6 +189,9 @@ class Connection implements SqliteDb {
     const known = this.#statements.get(text)
     if (known !== undefined) return known
     const statement = this.#db.prepare(text)
+    if (this.#statements.size >= STATEMENTS_KEPT) {
+      for (const oldest of [...this.#statements.keys()].slice(0, STATEMENTS_KEPT / 2)) this.#statements.delete(oldest)
+    }
     this.#statements.set(text, statement)
     return statement
   }
@@ -202,6 +213,7 @@ class Connection implements SqliteDb {
     const until = performance.now() + this.#lockWaitMs
     for (let attempt = 0; ; attempt++) {
       try {
+        this.#look()
         this.sql('BEGIN').run()
         const value = work(this)
         this.sql('COMMIT').run()
@@ -233,11 +245,14 @@ class Connection implements SqliteDb {
     const queue = this.#queue
     const values: unknown[] = []
     const careful = this.#careful
+    let begun = 1
     try {
+      this.#look()
       this.sql('BEGIN IMMEDIATE').run()
       const stop = performance.now() + TRANSACTION_MS
       for (let at = 0; at < queue.length; at = values.length) {
         const { work, reject } = queue[at] as Pending
+        begun = at + 1
         const [ok, value] = careful ? this.#guarded(work, reject) : this.#plain(work, reject, at)
         if (ok) values.push(value)
         else if (careful) queue.splice(at, 1)
@@ -247,7 +262,7 @@ class Connection implements SqliteDb {
       this.sql('COMMIT').run()
     } catch (error) {
       this.#rollback()
-      this.#refused(error, values.length + 1)
+      this.#refused(error, begun)
       return
     }
     this.#attempt = 0
@@ -285,6 +300,14 @@ class Connection implements SqliteDb {
     }
   }
 
+  /** A file that is removed or replaced under a connection goes on working, seen by nobody else. */
+  #look(): void {
+    const now = performance.now()
+    if (now - this.#lookedAt < LOOK_MS) return
+    if (inodeOf(this.path) !== this.#inode) throw fileGone(this.path)
+    this.#lookedAt = now
+  }
+
   #rollback(): void {
     // SQLite ends the transaction by itself after some errors
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
@@ -310,61 +333,11 @@ class Connection implements SqliteDb {
   }
 }
 
+function inodeOf(path: string): number | undefined {
+  return isMemory(path) ? undefined : statSync(path, { throwIfNoEntry: false })?.ino
+}
+
 function pause(attempt: number): number {
   const most = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 6))
   return RETRY_MIN_MS + Math.random() * most
-}
-
-// https://www.sqlite.org/rescode.html; the low byte is the class.
-const BUSY = 5
-const LOCKED = 6
-const FULL = 13
-const STORAGE = new Map([
-  [3, 'the permission is missing'],
-  [BUSY, 'it is locked'],
-  [LOCKED, 'it is locked'],
-  [7, 'there is not enough memory'],
-  [8, 'it is read-only'],
-  [10, 'the disk answered with an error'],
-  [11, 'it is corrupt'],
-  [FULL, 'the disk is full'],
-  [14, 'it cannot be opened'],
-  [26, 'it is not an SQLite database'],
-])
-
-function codeOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
-  return error.errcode & 0xff
-}
-
-function isLocked(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === BUSY || code === LOCKED
-}
-
-function isStorage(error: unknown): boolean {
-  const code = codeOf(error)
-  return code !== undefined && STORAGE.has(code)
-}
-
-/** Storage failures as `CutoverError`; anything else is left as it was thrown. */
-function explain(path: string, error: unknown): unknown {
-  const code = codeOf(error)
-  const what = code === undefined ? undefined : STORAGE.get(code)
-  if (what === undefined) return error
-  if (code !== FULL) return unavailable(path, what, error)
-  return new CutoverError('ledger-full', `${path}: ${what}; nothing was stored. Free some space, then it goes on`, {
-    cause: error,
-    details: { path },
-  })
-}
-
-function unavailable(path: string, what: string, cause: unknown): CutoverError {
-  const message = `${path}: ${what} (${cause instanceof Error ? cause.message : String(cause)}). Give a file on a local disk that this process may read and write`
-  return new CutoverError('ledger-unavailable', message, { cause, details: { path } })
-}
-
-function lockedTooLong(path: string, waitedMs: number, cause: unknown): CutoverError {
-  const message = `${path}: locked by another process for more than ${waitedMs} ms. Look which process holds it (\`fuser\`), and end its transaction`
-  return new CutoverError('ledger-unavailable', message, { cause, details: { path, waitedMs } })
 }

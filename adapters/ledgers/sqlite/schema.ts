@@ -80,3 +80,46 @@ export function rowTable(mid: number): string {
 export function sliceTable(sid: number): string {
   return `ledger_settled_${sid}`
 }
+
+/** The statements of the hot path, built once: a text that is put together anew is hashed anew at each use. */
+export interface RowTexts {
+  readonly find: string
+  readonly insert: string
+  readonly replace: string
+  readonly remove: string
+}
+const rowTextsKnown = new Map<number, RowTexts>()
+
+export function rowTexts(mid: number): RowTexts {
+  return remembered(rowTextsKnown, mid, () => ({
+    find: `SELECT * FROM ${rowTable(mid)} WHERE id = ?`,
+    insert: `INSERT OR IGNORE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
+    replace: `INSERT OR REPLACE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
+    remove: `DELETE FROM ${rowTable(mid)} WHERE id = ?`,
+  }))
+}
+
+export interface SliceTexts {
+  readonly find: string
+  readonly put: string
+}
+const sliceTextsKnown = new Map<number, SliceTexts>()
+
+export function sliceTexts(sid: number): SliceTexts {
+  return remembered(sliceTextsKnown, sid, () => ({
+    find: `SELECT v FROM ${sliceTable(sid)} WHERE id = ?`,
+    put: `INSERT OR REPLACE INTO ${sliceTable(sid)} VALUES (?, ?)`,
+  }))
+}
+
+const TEXTS_KEPT = 1000
+
+function remembered<T>(known: Map<number, T>, key: number, make: () => T): T {
+  let texts = known.get(key)
+  if (texts === undefined) {
+    if (known.size >= TEXTS_KEPT) known.clear()
+    texts = make()
+    known.set(key, texts)
+  }
+  return texts
+}

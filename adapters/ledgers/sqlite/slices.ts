@@ -4,7 +4,7 @@
 import type { JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
 import type { RowKey } from './row-codec.ts'
-import { sliceTable } from './schema.ts'
+import { sliceTable, sliceTexts } from './schema.ts'
 import { packSettled, unpackSettled } from './settled-codec.ts'
 
 export interface Slice {
@@ -48,7 +48,7 @@ export function findSettled(
   token?: string,
 ): { readonly row: JobRow; readonly slice: Slice } | undefined {
   for (const slice of slices) {
-    const found = db.sql(`SELECT v FROM ${sliceTable(slice.sid)} WHERE id = ?`).get(key)
+    const found = db.sql(sliceTexts(slice.sid).find).get(key)
     if (found === undefined) continue
     return { row: unpackSettled(id, found.v as Uint8Array, slice.first, token), slice }
   }
@@ -56,8 +56,7 @@ export function findSettled(
 }
 
 export function putSettled(db: SqliteDb, slice: Slice, key: RowKey, row: JobRow): void {
-  const replace = db.sql(`INSERT OR REPLACE INTO ${sliceTable(slice.sid)} VALUES (?, ?)`)
-  replace.run(key, packSettled(row, slice.first))
+  db.sql(sliceTexts(slice.sid).put).run(key, packSettled(row, slice.first))
 }
 
 /** Slices whose newest row is older than the retention. */

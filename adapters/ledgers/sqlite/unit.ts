@@ -5,7 +5,7 @@ import type { JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
 import { bucketStart, type Change, isSettled, type RuleEnvironment } from '../../../src/ports/row-rules.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
 import { bodyOf, keyOf, type LiveRecord, type RowKey, rowOfLive, slotsText, statusOf } from './row-codec.ts'
-import { rowTable } from './schema.ts'
+import { type RowTexts, rowTexts } from './schema.ts'
 import { currentSlice, findSettled, putSettled, type Slice, slicesOf } from './slices.ts'
 import { Tallies } from './tallies.ts'
 
@@ -16,7 +16,7 @@ export class Unit {
   readonly mid: number
   readonly env: RuleEnvironment
   readonly tallies: Tallies
-  readonly #table: string
+  readonly #texts: RowTexts
   #slices: readonly Slice[] | undefined
   /** Of the row found last. */
   #key: RowKey = ''
@@ -27,13 +27,13 @@ export class Unit {
     this.mid = mid
     this.env = { now: Date.now(), settings }
     this.tallies = new Tallies(mid)
-    this.#table = rowTable(mid)
+    this.#texts = rowTexts(mid)
   }
 
   /** `token`: of the call in hand, to know a repeated call of a settled row by. */
   find(id: string, token?: string): JobRow | undefined {
     this.#key = keyOf(id)
-    const live = this.db.sql(`SELECT * FROM ${this.#table} WHERE id = ?`).get(this.#key)
+    const live = this.db.sql(this.#texts.find).get(this.#key)
     if (live !== undefined) {
       this.#place = 'live'
       return rowOfLive(live as unknown as LiveRecord, id)
@@ -53,7 +53,7 @@ export class Unit {
   insert<A>(id: string, change: Change<A>): A | undefined {
     if (change.row === undefined) return change.answer
     this.#key = keyOf(id)
-    if (this.#write('INSERT OR IGNORE', change.row) === 0) return undefined
+    if (this.#write(this.#texts.insert, change.row) === 0) return undefined
     this.#count(change.row, change)
     return change.answer
   }
@@ -88,7 +88,7 @@ export class Unit {
   #put(row: JobRow): void {
     const place = this.#place
     if (!isSettled(row)) {
-      this.#write('INSERT OR REPLACE', row)
+      this.#write(this.#texts.replace, row)
     } else if (place !== undefined && place !== 'live') {
       putSettled(this.db, place, this.#key, row)
     } else {
@@ -100,14 +100,14 @@ export class Unit {
     }
   }
 
-  #write(verb: string, row: JobRow): number {
-    const write = this.db.sql(`${verb} INTO ${this.#table} VALUES (?, ?, ?, ?, ?, ?)`)
+  #write(text: string, row: JobRow): number {
+    const write = this.db.sql(text)
     const done = write.run(this.#key, statusOf(row), row.stamp.dueAt, row.leaseUntil, bodyOf(row), slotsText(row.slots))
     return Number(done.changes)
   }
 
   #remove(): void {
-    this.db.sql(`DELETE FROM ${this.#table} WHERE id = ?`).run(this.#key)
+    this.db.sql(this.#texts.remove).run(this.#key)
   }
 
   #count(row: JobRow, { counts, latencies }: Change<unknown>): void {
