@@ -1,7 +1,6 @@
 // The object that a user holds: producers enqueue with it, workers work with it, and everything asks it what happened.
 
 import { channel } from 'node:diagnostics_channel'
-import { hostname, userInfo } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeError, decodeOutcome } from './comparison/replay.ts'
 import { resolveMigration, resolveNamespace } from './config/resolve.ts'
@@ -20,6 +19,7 @@ import { CutoverError, isCutoverError } from './vocabulary/errors.ts'
 import type { CutoverEvent } from './vocabulary/events.ts'
 import { backendIdOf } from './vocabulary/ids.ts'
 import { type Decision, type Route, SIDES, type Side } from './vocabulary/job.ts'
+import { userAtHost } from './who.ts'
 
 export interface OpenOptions {
   /** Who changes things, in the audit log. Default `user@host`. */
@@ -92,7 +92,7 @@ export class Cutover<I, J, R, E, L, T> {
     const namespace = resolveNamespace(config as unknown as CutoverConfig)
     // every migration is checked before anything is opened
     const all = Object.keys(config.migrations).map((name) => resolveMigration(config as unknown as CutoverConfig, name))
-    this.#by = options.by ?? `${userInfo().username}@${hostname()}`
+    this.#by = options.by ?? userAtHost()
     this.#log = config.logger ?? STDERR
     this.#ledger = config.ledger.create({ namespace })
     this.#flags = config.flags.create({ flags: all.map((settings) => settings.flag) })
@@ -257,7 +257,10 @@ export class Cutover<I, J, R, E, L, T> {
     for (let pause = RESULT_LOOK_MS; ; pause = Math.min(RESULT_LOOK_MOST_MS, pause * 1.3)) {
       const row = await ledger.row(id)
       if (row === undefined) {
-        throw new CutoverError('job-unknown', `${name}: the ledger knows no job ${id}: it was never enqueued, or finished longer ago than retain`)
+        throw new CutoverError(
+          'job-unknown',
+          `${name}: the ledger knows no job ${id}: it was never enqueued, or finished longer ago than retain`,
+        )
       }
       if (row.state === 'finished') {
         if (row.class === 'cancelled') throw new CutoverError('job-cancelled', `${name}: job ${id} was cancelled`)
@@ -265,7 +268,10 @@ export class Cutover<I, J, R, E, L, T> {
         throw decodeError(row.slots.primary?.error)
       }
       if (performance.now() + pause > until) {
-        throw new CutoverError('result-timeout', `${name}: job ${id} is ${viewJob(row, Date.now()).state}; it has no result yet`)
+        throw new CutoverError(
+          'result-timeout',
+          `${name}: job ${id} is ${viewJob(row, Date.now()).state}; it has no result yet`,
+        )
       }
       await delay(pause)
     }
@@ -366,7 +372,10 @@ export class Cutover<I, J, R, E, L, T> {
       )
     }
     if (side !== undefined && !SIDES.includes(side)) {
-      throw new CutoverError('side-unknown', `${name}: there is no side "${String(side)}"; there are: ${SIDES.join(', ')}`)
+      throw new CutoverError(
+        'side-unknown',
+        `${name}: there is no side "${String(side)}"; there are: ${SIDES.join(', ')}`,
+      )
     }
     return runtime
   }

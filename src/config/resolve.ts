@@ -1,7 +1,7 @@
 // From what the user wrote to settled numbers: every default in one place, everything wrong refused by its path.
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { CompareOptions } from '../comparison/options.ts'
+import { type CompareOptions, compareRules } from '../comparison/options.ts'
 import type { LedgerSettings } from '../ports/ledger.ts'
 import type { QueueSpec } from '../ports/queue.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
@@ -51,7 +51,8 @@ function refuse(path: string, wrong: string, allowed: string): never {
 
 function refuseUnknown(value: object, known: readonly string[], path: string): void {
   for (const name of Object.keys(value)) {
-    if (!known.includes(name)) refuse(path === '' ? name : `${path}.${name}`, 'is not known', `allowed: ${known.join(', ')}`)
+    if (!known.includes(name))
+      refuse(path === '' ? name : `${path}.${name}`, 'is not known', `allowed: ${known.join(', ')}`)
   }
 }
 
@@ -61,7 +62,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** Refuses what is wrong at the top (`config-invalid`); answers the namespace. */
 export function resolveNamespace(config: CutoverConfig): string {
-  if (!isObject(config)) refuse('(top)', `is ${config === null ? 'null' : typeof config}`, 'export default defineConfig({ … })')
+  if (!isObject(config))
+    refuse('(top)', `is ${config === null ? 'null' : typeof config}`, 'export default defineConfig({ … })')
   refuseUnknown(config, KNOWN.config, '')
   if (!isObject(config.ledger) || typeof config.ledger.create !== 'function') {
     refuse('ledger', 'is missing', 'name one, e.g. sqliteLedger() or redisLedger({ url })')
@@ -87,13 +89,18 @@ function oneOf<T extends string>(value: unknown, allowed: readonly T[], fallback
 
 function integer(value: unknown, least: number, fallback: number, path: string): number {
   if (value === undefined) return fallback
-  if (!Number.isInteger(value) || (value as number) < least) refuse(path, `is ${String(value)}`, `a whole number from ${least}`)
+  if (!Number.isInteger(value) || (value as number) < least)
+    refuse(path, `is ${String(value)}`, `a whole number from ${least}`)
   return value as number
 }
 
 function queueSpec(value: unknown, path: string): QueueSpec {
   if (!isObject(value) || typeof value['create'] !== 'function') {
-    refuse(path, 'is missing', 'name a queue, e.g. beeQueue({ queue: "email" }), bullmq({ queue: "email" }) or embeddedQueue({ queue: "email" })')
+    refuse(
+      path,
+      'is missing',
+      'name a queue, e.g. beeQueue({ queue: "email" }), bullmq({ queue: "email" }) or embeddedQueue({ queue: "email" })',
+    )
   }
   return value as unknown as QueueSpec
 }
@@ -119,9 +126,11 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
   }
   refuseUnknown(given, KNOWN.migration, path)
   const payload = given['payload'] as StandardSchemaV1 | undefined
-  if (!isObject(payload?.['~standard'])) refuse(`${path}.payload`, 'is not a Standard Schema', 'e.g. a zod schema, or type<Email>()')
+  if (!isObject(payload?.['~standard']))
+    refuse(`${path}.payload`, 'is not a Standard Schema', 'e.g. a zod schema, or type<Email>()')
   for (const option of ['key'] as const) {
-    if (given[option] !== undefined && typeof given[option] !== 'function') refuse(`${path}.${option}`, 'is not a function', 'e.g. (email) => email.mailbox')
+    if (given[option] !== undefined && typeof given[option] !== 'function')
+      refuse(`${path}.${option}`, 'is not a function', 'e.g. (email) => email.mailbox')
   }
   const times = resolveTimes(given, path)
   const attempts = times.attempts
@@ -135,7 +144,7 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     ...(given['key'] === undefined ? {} : { key: given['key'] as (payload: unknown) => string }),
     legacy: queueSpec(given['legacy'], `${path}.legacy`),
     target: queueSpec(given['target'], `${path}.target`),
-    compare: (given['compare'] ?? {}) as CompareOptions<unknown>,
+    compare: compareRules((given['compare'] ?? {}) as CompareOptions<unknown>, `cutover.config: ${path}.compare`).options,
     ...times,
     shadowable: shadow === 'effects-declared',
     shadowBacklog: integer(given['shadowBacklog'], 0, 1000, `${path}.shadowBacklog`),
