@@ -1,0 +1,30 @@
+// `npm run bench [-- NAME …] [--rounds N] [--jobs N]`: every figure beside the raw backend's, in one run.
+
+import { parseArgs } from 'node:util'
+import { openWorld } from './world.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '7' }, jobs: { type: 'string', default: '10000' } },
+})
+const rounds = Number(values.rounds)
+const jobs = Number(values.jobs)
+if (!(rounds >= 1 && jobs >= 1000)) {
+  process.stderr.write('--rounds takes a number from 1, --jobs one from 1000\n')
+  process.exit(2)
+}
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`)
+}
+const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name)
+
+print(`node ${process.version}, ${rounds} interleaved rounds of ${jobs} jobs, medians; [least–most] over rounds`)
+const world = await openWorld()
+try {
+  if (wanted('enqueue')) await (await import('./enqueue.ts')).benchEnqueue(world, { rounds, jobs }, print)
+  if (wanted('work')) await (await import('./work.ts')).benchWork(world, { rounds, jobs }, print)
+} finally {
+  await world.close()
+}
+process.exit(0)
