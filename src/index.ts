@@ -1,14 +1,21 @@
 // The public API, in the order of a job's way: configure, enqueue, work, look.
 
 export type { CompareOptions } from './comparison/options.ts'
-export { type ConfigBase, type CutoverConfig, defineConfig, type Logger, type MigrationBase, type } from './config/types.ts'
+export {
+  type ConfigBase,
+  type CutoverConfig,
+  defineConfig,
+  type Logger,
+  type MigrationBase,
+  type,
+} from './config/types.ts'
 export {
   Cutover,
   type EnqueueItem,
   type Explanation,
   type HandlerOf,
-  openCutover,
   type OpenOptions,
+  openCutover,
 } from './cutover.ts'
 export type { EffectCall, Handler, JobContext } from './execution/context.ts'
 export type { JobState, JobView } from './job-view.ts'

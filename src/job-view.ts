@@ -5,7 +5,16 @@ import { isInDoubt } from './ports/row-rules.ts'
 import type { DecisionReason, Route, Side } from './vocabulary/job.ts'
 import type { StoredError } from './vocabulary/outcome.ts'
 
-export type JobState = 'waiting' | 'delayed' | 'running' | 'in-doubt' | 'moving' | 'lost' | 'done' | 'failed' | 'cancelled'
+export type JobState =
+  | 'waiting'
+  | 'delayed'
+  | 'running'
+  | 'in-doubt'
+  | 'moving'
+  | 'lost'
+  | 'done'
+  | 'failed'
+  | 'cancelled'
 
 export interface JobView {
   readonly id: string

@@ -182,10 +182,15 @@ export class Runtime {
     if (what.primary) await consume(await this.queue(side))
     if (what.shadow) await consume(await this.shadowQueue(side))
     await this.watch.works(side, version, what)
-    const handle = new WorkerHandle(runner, consumers, async () => {
-      this.#workers.delete(handle)
-      if (![...this.#workers].some((other) => other.side === side)) await this.watch.worksNoMore(side)
-    }, side)
+    const handle = new WorkerHandle(
+      runner,
+      consumers,
+      async () => {
+        this.#workers.delete(handle)
+        if (![...this.#workers].some((other) => other.side === side)) await this.watch.worksNoMore(side)
+      },
+      side,
+    )
     this.#workers.add(handle)
     return handle
   }
@@ -268,7 +273,8 @@ class WorkerHandle implements Worker {
   async #drain(timeoutMs: number): Promise<boolean> {
     if (this.#consumers.length === 0) {
       const until = performance.now() + timeoutMs
-      while (this.#runner.active > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+      while (this.#runner.active > 0 && performance.now() < until)
+        await new Promise((resolve) => setTimeout(resolve, 20))
       return this.#runner.active === 0
     }
     const ends = await Promise.all(this.#consumers.map((consumer) => consumer.stop({ timeoutMs })))
@@ -293,8 +299,9 @@ function checkWorkOptions(migration: string, handler: unknown, options: WorkOpti
 /** What else changes the meaning of counts: deadline, attempts, compare rules. */
 function fingerprint(settings: MigrationSettings): string {
   const { timeoutMs, attempts, backoff, ledger, compare, key } = settings
-  const text = JSON.stringify([timeoutMs, attempts, backoff, ledger.deadlineMs, compare, String(key)], (_name, value: unknown) =>
-    typeof value === 'function' ? String(value) : value,
+  const text = JSON.stringify(
+    [timeoutMs, attempts, backoff, ledger.deadlineMs, compare, String(key)],
+    (_name, value: unknown) => (typeof value === 'function' ? String(value) : value),
   )
   return createHash('sha256').update(text).digest('base64url').slice(0, 10)
 }

@@ -138,7 +138,8 @@ class Pass {
   async #pair(row: JobRow): Promise<void> {
     const { primary, shadow, control } = row.slots
     const pair = row.verdict === 'open' && primary !== undefined && shadow !== undefined
-    const controlled = row.controlVerdict === 'open' && control !== undefined && (primary !== undefined || shadow !== undefined)
+    const controlled =
+      row.controlVerdict === 'open' && control !== undefined && (primary !== undefined || shadow !== undefined)
     if (!pair && !controlled) return
     const { verdict, controlVerdict, slots } = row
     await this.#o.compare(row.id, { route: row.stamp.route, verdict, controlVerdict, slots })

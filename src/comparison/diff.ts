@@ -72,7 +72,9 @@ export class Differ {
 
   /** Whether two values are the same as far as ignored places and order go. */
   alike(legacy: Json, target: Json, rules: Rules<PathRule>): boolean {
-    return same(legacy, target) || this.canon(legacy, rules) === this.canon(target, rules)
+    if (same(legacy, target)) return true
+    if (typeof legacy !== 'object' || typeof target !== 'object') return false
+    return this.canon(legacy, rules) === this.canon(target, rules)
   }
 
   canon(json: Json, rules: Rules<PathRule>): string {

@@ -181,11 +181,11 @@ class Encoder {
   }
 
   #fields(value: object): { [key: string]: Json } {
-    for (const symbol of Object.getOwnPropertySymbols(value)) {
-      if (Object.prototype.propertyIsEnumerable.call(value, symbol))
-        this.#refuse(`a property named by a symbol, ${String(symbol)}`)
-    }
     const fields: { [key: string]: Json } = {}
+    for (const symbol of Object.getOwnPropertySymbols(value)) {
+      if (!Object.prototype.propertyIsEnumerable.call(value, symbol)) continue
+      fields[String(symbol)] = this.#refuse(`a property named by a symbol, ${String(symbol)}`)
+    }
     for (const key of Object.keys(value)) {
       this.#path.push(key)
       put(fields, key, this.#field(value as JsonObject, key))

@@ -11,7 +11,8 @@ const MAX_SUBTREE = 500
 
 /** The redaction rules one segment further down; positions of arrays may be left out of a pointer. */
 export function redactBelow(redact: Rules<true>, segment: string | number): Rules<true> {
-  if (redact.length === 0) return redact
+  // what is redacted is so all the way down
+  if (redact.length === 0 || isRedacted(redact)) return redact
   const below = step(redact, segment)
   return typeof segment === 'number' ? [...below, ...redact.filter((node) => !below.includes(node))] : below
 }

@@ -64,9 +64,7 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
 }
 
 function isFatal(error: unknown): boolean {
-  return (
-    error instanceof CutoverError && (error.code === 'payload-invalid' || error.code === 'result-not-comparable')
-  )
+  return error instanceof CutoverError && (error.code === 'payload-invalid' || error.code === 'result-not-comparable')
 }
 
 /** The handler's end, or its time-out. A handler that ignores its signal runs on unheard: it begins no effect. */

@@ -5,8 +5,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { decodeError, decodeOutcome } from '../comparison/replay.ts'
-import type { Logger } from '../config/types.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
+import type { Logger } from '../config/types.ts'
 import type { ClaimAnswer, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
 import type { Delivery, Disposition } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
@@ -15,7 +15,7 @@ import type { Side, Stamp } from '../vocabulary/job.ts'
 import { type Attempt, runAttempt } from './attempt.ts'
 import { type Handler, RunContext } from './context.ts'
 import { type Fence, isTransient, pause } from './fence.ts'
-import { identify, type Identified } from './identify.ts'
+import { type Identified, identify } from './identify.ts'
 import type { Unrecorded } from './unrecorded.ts'
 
 export interface RunnerOptions {
@@ -61,7 +61,8 @@ export class Runner {
   /** Waiting claims give up; running handlers see their signal abort. */
   abort(): void {
     this.#closing.abort(new CutoverError('closed', 'the worker closes'))
-    for (const run of this.#running) run.abort(new CutoverError('aborted', 'the worker closes before the attempt ended'))
+    for (const run of this.#running)
+      run.abort(new CutoverError('aborted', 'the worker closes before the attempt ended'))
   }
 
   async deliver(delivery: Delivery): Promise<Disposition> {
@@ -287,11 +288,7 @@ export class Runner {
 }
 
 /** A finished job that is delivered again answers as it did, without running. */
-function replay(
-  answer: Extract<ClaimAnswer, { status: 'finished' }>,
-  migration: string,
-  id: string,
-): Disposition {
+function replay(answer: Extract<ClaimAnswer, { status: 'finished' }>, migration: string, id: string): Disposition {
   if (answer.class === 'ok') return { kind: 'ack', result: decodeOutcome(answer.outcome, { migration, id }) }
   if (answer.class === 'cancelled') return { kind: 'ack', result: undefined }
   return { kind: 'fail', error: decodeError(answer.outcome?.error), retry: false }

@@ -1,6 +1,6 @@
 // Outcomes of jobs that ran while the ledger could not be reached: kept in memory, told when it is back, counted.
 
-import { type FinishRequest, type MigrationLedger } from '../ports/ledger.ts'
+import type { FinishRequest, MigrationLedger } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import type { Fence } from './fence.ts'
 

@@ -190,7 +190,12 @@ export interface FinishRequest {
   readonly runBucket: number
   readonly waitBucket: number
   /** Set when the run went on without the ledger and is reported after the fact: inserts an absent row. */
-  readonly unrecorded?: { readonly epoch: number; readonly dueAt: number; readonly route: Route; readonly adopted: boolean }
+  readonly unrecorded?: {
+    readonly epoch: number
+    readonly dueAt: number
+    readonly route: Route
+    readonly adopted: boolean
+  }
 }
 
 export type FinishAnswer =
@@ -199,7 +204,11 @@ export type FinishAnswer =
   /** The attempt failed and the row is open again. */
   | { readonly status: 'retry'; readonly fails: number; readonly maxAttempts: number }
   /** Not accepted: `done` (somebody else finished it), `token`, `generation`, `moving`, `absent`. */
-  | { readonly status: 'refused'; readonly why: 'done' | 'token' | 'generation' | 'moving' | 'absent'; readonly class?: FinishClass }
+  | {
+      readonly status: 'refused'
+      readonly why: 'done' | 'token' | 'generation' | 'moving' | 'absent'
+      readonly class?: FinishClass
+    }
 
 /** A job that went to legacy while the ledger could not be asked; inserted if absent. */
 export interface NoteRequest {
@@ -362,7 +371,13 @@ export interface EpochRecord {
 
 export interface ControlState {
   readonly now: number
-  readonly latch: { readonly set: boolean; readonly revision: number; readonly by?: string; readonly why?: string; readonly at?: number }
+  readonly latch: {
+    readonly set: boolean
+    readonly revision: number
+    readonly by?: string
+    readonly why?: string
+    readonly at?: number
+  }
   /** Highest target share allowed, 0 to 1; 1 while no plan is being driven. */
   readonly ceiling: number
   /** Share of the shadowed jobs that also get a control. */

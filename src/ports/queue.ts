@@ -148,7 +148,10 @@ export interface Queue<Native = unknown> {
   /** Removes a parked job for good. */
   dropParked(backendId: string): Promise<boolean>
   /** Lists up to `limit` waiting or delayed jobs, oldest first. Needs the capability `list`. */
-  list(options: { place: 'waiting' | 'delayed'; limit: number }): Promise<readonly { backendId: string; data: unknown }[]>
+  list(options: {
+    place: 'waiting' | 'delayed'
+    limit: number
+  }): Promise<readonly { backendId: string; data: unknown }[]>
   /** The sibling queue for shadow and control copies (`email` → `email.shadow`), over the same connection where it can. */
   shadow(): Queue<Native>
   /** Closes what it opened itself; what was handed in stays open. */

@@ -4,7 +4,7 @@
 // these by the contract suite. Rows are never changed in place.
 
 import type { ErrorSplit } from '../vocabulary/comparison.ts'
-import { DOUBTS, isShadowed, otherSide, sideOf, sideOfArm, type Arm, type Side } from '../vocabulary/job.ts'
+import { type Arm, DOUBTS, isShadowed, otherSide, type Side, sideOf, sideOfArm } from '../vocabulary/job.ts'
 import type { Outcome, StoredError } from '../vocabulary/outcome.ts'
 import type {
   BeginRequest,
@@ -350,11 +350,7 @@ export function finish(row: JobRow | undefined, request: FinishRequest, env: Rul
   return request.arm === 'primary' ? finishPrimary(row, request, env) : finishCopy(row, request, request.arm, env)
 }
 
-function finishPrimary(
-  row: JobRow | undefined,
-  request: FinishRequest,
-  env: RuleEnvironment,
-): Change<FinishAnswer> {
+function finishPrimary(row: JobRow | undefined, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
   const { outcome, side, token } = request
   if (row === undefined) {
     if (request.unrecorded === undefined) return { answer: { status: 'refused', why: 'absent' }, counts: [] }
@@ -422,7 +418,11 @@ function finishUnrecorded(
     fenced: false,
     adopted: absent.adopted,
   }
-  const row: JobRow = { ...emptyRow(request.id, request.side, stamp, 1, env.now), gen: request.gen, token: request.token }
+  const row: JobRow = {
+    ...emptyRow(request.id, request.side, stamp, 1, env.now),
+    gen: request.gen,
+    token: request.token,
+  }
   const how = absent.adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
   const measures = [MEASURES.dispatched(request.side), MEASURES.route(absent.route), how]
   const end = ended(row, request.outcome.ok ? 'ok' : 'failed', request, env)
@@ -450,7 +450,9 @@ function finishCopy(
   }
   const next: JobRow = { ...row, slots: { ...row.slots, [arm]: request.outcome } }
   const measure =
-    arm === 'shadow' ? MEASURES.shadowEnded(request.outcome.ok, request.side) : MEASURES.controlEnded(request.outcome.ok)
+    arm === 'shadow'
+      ? MEASURES.shadowEnded(request.outcome.ok, request.side)
+      : MEASURES.controlEnded(request.outcome.ok)
   const filled = pairOf(next)
   return {
     answer: { status: 'finished', class: cls, ...(filled === undefined ? {} : { pair: filled }) },

@@ -8,8 +8,8 @@ import type { FlagSource } from '../ports/flags.ts'
 import type { ControlState, MigrationLedger, Presence } from '../ports/ledger.ts'
 import type { Dials } from '../vocabulary/dials.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
-import type { Side } from '../vocabulary/job.ts'
 import { newId } from '../vocabulary/ids.ts'
+import type { Side } from '../vocabulary/job.ts'
 
 /** How often the control state is read; every producer obeys the latch within a second. */
 const READ_EVERY_MS = 250

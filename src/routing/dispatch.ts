@@ -9,14 +9,23 @@ import type { FlagSource } from '../ports/flags.ts'
 import { Grouper } from '../ports/grouping.ts'
 import type { MigrationLedger, PinAnswer, PinRequest } from '../ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue } from '../ports/queue.ts'
+import { makeEnvelope } from '../vocabulary/envelope.ts'
 import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
-import { type Arm, type Decision, ENVELOPE_VERSION, type Route, type Side, SIDES, sideOfArm, type Stamp } from '../vocabulary/job.ts'
+import { backendIdOf, newId } from '../vocabulary/ids.ts'
+import {
+  type Arm,
+  type Decision,
+  ENVELOPE_VERSION,
+  type Route,
+  SIDES,
+  type Side,
+  type Stamp,
+  sideOfArm,
+} from '../vocabulary/job.ts'
 import type { ControlWatch } from './control-watch.ts'
 import { decide } from './decide.ts'
-import { makeEnvelope } from '../vocabulary/envelope.ts'
 import { isControl, keyGroup, keyPosition, keySlot } from './hash.ts'
-import { backendIdOf, newId } from '../vocabulary/ids.ts'
 import { LateNotes } from './late-notes.ts'
 import type { Prepared } from './prepare.ts'
 import { ShadowSender } from './shadow-sender.ts'
@@ -140,7 +149,9 @@ export class Dispatcher {
       }
       const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
       const results = await Promise.allSettled(
-        jobs.map((job, index) => this.#store({ job, answer: answers[index] as PinAnswer }, (side, o) => bulk[side].ask(o))),
+        jobs.map((job, index) =>
+          this.#store({ job, answer: answers[index] as PinAnswer }, (side, o) => bulk[side].ask(o)),
+        ),
       )
       return results.map((result) => {
         if (result.status === 'rejected') throw result.reason
@@ -176,7 +187,10 @@ export class Dispatcher {
     const { settings, watch } = this.#o
     // the ledger has been silent for a while: the caller must not wait for its time-out, too
     if (!watch.reachable && watch.ageMs > 1000) {
-      throw new CutoverError('ledger-unavailable', `${settings.name}: the ledger has not answered for ${Math.round(watch.ageMs)} ms`)
+      throw new CutoverError(
+        'ledger-unavailable',
+        `${settings.name}: the ledger has not answered for ${Math.round(watch.ageMs)} ms`,
+      )
     }
     const key = job.key ?? job.id
     const { route, reason } = this.decide(key)
@@ -211,7 +225,11 @@ export class Dispatcher {
     return result
   }
 
-  #outgoing(job: Prepared, answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'>, arm: Arm): OutgoingJob {
+  #outgoing(
+    job: Prepared,
+    answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'>,
+    arm: Arm,
+  ): OutgoingJob {
     const { settings } = this.#o
     const { route, epoch, gen, dueAt, fenced } = answer
     const stamp: Stamp = { v: ENVELOPE_VERSION, id: job.id, route, arm, epoch, gen, due: dueAt, fenced }
@@ -326,7 +344,13 @@ export class Dispatcher {
       group: keyGroup(job.key ?? sent.id),
       producer: watch.instance,
     })
-    return { id: sent.id, route: 'legacy', side: 'legacy', reason: 'ledger-unavailable', duplicate: stored === 'duplicate' }
+    return {
+      id: sent.id,
+      route: 'legacy',
+      side: 'legacy',
+      reason: 'ledger-unavailable',
+      duplicate: stored === 'duplicate',
+    }
   }
 
   /** Sends what is buffered, waits for what is under way. */

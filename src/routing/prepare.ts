@@ -4,10 +4,10 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type MigrationSettings, neededDeadline } from '../config/resolve.ts'
 import type { Capabilities, QueueSpec } from '../ports/queue.ts'
 import { type Duration, parseDuration } from '../vocabulary/duration.ts'
-import { CutoverError } from '../vocabulary/errors.ts'
-import { type Side, SIDES } from '../vocabulary/job.ts'
 import { checkPayload } from '../vocabulary/envelope.ts'
+import { CutoverError } from '../vocabulary/errors.ts'
 import { checkId, newId } from '../vocabulary/ids.ts'
+import { SIDES, type Side } from '../vocabulary/job.ts'
 
 export interface EnqueueOptions {
   /** An id of your own: the same id is one job, however often it is sent within `retain`. Default: a new UUID. */
@@ -49,9 +49,13 @@ function parsed(settings: MigrationSettings, result: StandardSchemaV1.Result<unk
     return `${path === '' ? '(top)' : path}: ${issue.message}`
   })
   const more = result.issues.length > 3 ? ` and ${result.issues.length - 3} more` : ''
-  throw new CutoverError('payload-invalid', `${settings.name}: the payload fails its schema: ${issues.join('; ')}${more}`, {
-    details: { migration: settings.name, issues },
-  })
+  throw new CutoverError(
+    'payload-invalid',
+    `${settings.name}: the payload fails its schema: ${issues.join('; ')}${more}`,
+    {
+      details: { migration: settings.name, issues },
+    },
+  )
 }
 
 /** Refuses an option that the backend of either side lacks, whatever the route will be. */
@@ -103,7 +107,10 @@ function checkOptions(settings: MigrationSettings, options: EnqueueOptions): Fix
   if (options.priority !== undefined) {
     requireCapability(settings, 'priority', 'use a queue of its own for urgent jobs')
     if (!Number.isInteger(options.priority) || options.priority < 0 || options.priority > 2_097_151) {
-      throw new CutoverError('option-invalid', `${settings.name}: priority is ${options.priority}; allowed: 0 to 2097151`)
+      throw new CutoverError(
+        'option-invalid',
+        `${settings.name}: priority is ${options.priority}; allowed: 0 to 2097151`,
+      )
     }
   }
   const attempts = options.attempts ?? settings.attempts
