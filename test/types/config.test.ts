@@ -31,7 +31,7 @@ const config = defineConfig({
         return email.mailbox
       },
       compare: {
-        ignoreWhen: (legacy, target) => legacy.result?.score === target.result?.score,
+        ignoreWhen: (legacy, target) => legacy.ok && target.ok && legacy.result.score === target.result.score,
         normalise: (result) => result.id,
       },
       shadow: 'effects-declared',
