@@ -47,6 +47,12 @@ export const REASON_WORDS: readonly DecisionReason[] = [
   'adopted',
 ]
 
+/** Histograms, as they stand in the log of latencies. */
+export const LATENCY_WORDS: readonly string[] = [
+  ...ARM_WORDS.flatMap((arm) => SIDE_WORDS.map((side) => `run.${arm}.${side}`)),
+  ...SIDE_WORDS.map((side) => `wait.${side}`),
+]
+
 /** Word → number, for the tables above. */
 export function codeOf<T extends string>(words: readonly T[], word: T): number {
   const code = words.indexOf(word)
@@ -77,6 +83,7 @@ local ROUTES = ${luaList(ROUTE_WORDS)}
 local CLASSES = ${luaList(CLASS_WORDS)}
 local VERDICTS = ${luaList(VERDICT_WORDS)}
 local ARMS = ${luaList(ARM_WORDS)}
+local LATENCIES = ${luaList(LATENCY_WORDS)}
 local DOUBT = {${[...DOUBTS].map((reason) => `[${codeOf(REASON_WORDS, reason)}]=true`).join(',')}}
 local R_LEDGER_UNAVAILABLE, R_ADOPTED = ${codeOf(REASON_WORDS, 'ledger-unavailable')}, ${codeOf(REASON_WORDS, 'adopted')}
 local OUTCOME_KEPT, TOKEN_KEPT = ${OUTCOME_KEPT_BYTES}, ${TOKEN_KEPT_BYTES}

@@ -1,5 +1,5 @@
-// The short stored text of an outcome: `<kind><attempts>.<wait>.<run>.<version>:<rest>`, numbers in base 36 and times in
-// microseconds. Scripts never look into it, but write two forms themselves: `S<starts>` for a job that was started too
+// The short stored text of an outcome: `<kind><attempts>.<wait>.<run>.<version>:<rest>`, numbers in base 36, times in
+// microseconds; one attempt and version '1' stand as nothing. Scripts never look into it, but write two forms themselves: `S<starts>` for a job that was started too
 // often and `B<starts>:<error>` for one that the backend gave up.
 
 import type { Json, Outcome, RecordedEffect, StoredError } from '../../../src/vocabulary/outcome.ts'
@@ -17,17 +17,15 @@ function micros(ms: number): string {
   return Math.round(ms * 1000).toString(36)
 }
 
-/** '1' is the default version and stands as nothing; no version stands as '-'. */
+/** '1' is the default version and stands as nothing. */
 function versionText(version: string): string {
-  if (version === '1') return ''
-  if (version === '') return '-'
-  return version === '-' ? '%2D' : encodeURIComponent(version)
+  return version === '1' ? '' : `.${encodeURIComponent(version)}`
 }
 
 export function encodeOutcome(outcome: Outcome): string {
   const { ok, value, error, effects } = outcome
-  const times = `${micros(outcome.waitMs)}.${micros(outcome.runMs)}`
-  const filed = `${outcome.attempts.toString(36)}.${times}.${versionText(outcome.version)}`
+  const attempts = outcome.attempts === 1 ? '' : outcome.attempts.toString(36)
+  const filed = `${attempts}.${micros(outcome.waitMs)}.${micros(outcome.runMs)}${versionText(outcome.version)}`
   if (ok && error === undefined && effects.length === 0) {
     return value === undefined ? `${KINDS.ok.none}${filed}:` : `${KINDS.ok.value}${filed}:${JSON.stringify(value)}`
   }
@@ -56,12 +54,11 @@ export function decodeOutcome(text: string): Outcome | undefined {
   const rest = text.slice(colon + 1)
   if (kind === 'B') return failure(Number(text.slice(1, colon)), JSON.parse(rest) as StoredError)
   const parts = text.slice(1, colon).split('.')
-  const version = parts.slice(3).join('.')
   const facts = {
     waitMs: Number.parseInt(parts[1] ?? '', 36) / 1000,
     runMs: Number.parseInt(parts[2] ?? '', 36) / 1000,
-    attempts: Number.parseInt(parts[0] ?? '', 36),
-    version: version === '' ? '1' : version === '-' ? '' : decodeURIComponent(version),
+    attempts: Number.parseInt(parts[0] || '1', 36),
+    version: parts.length < 4 ? '1' : decodeURIComponent(parts.slice(3).join('.')),
   }
   if (kind === KINDS.ok.none) return { ok: true, effects: [], ...facts }
   if (kind === KINDS.ok.value) return { ok: true, value: JSON.parse(rest) as Json, effects: [], ...facts }

@@ -10,15 +10,15 @@ import { idBytes, Reader, type Writer } from './wire.ts'
 type Which = CompareRequest['which']
 
 export function pairLedger(port: Port): PairLedger {
-  const write = (w: Writer, { id, which }: { readonly id: string; readonly which: Which }) =>
-    w.id(id).u8(codeOf(WHICH_WORDS, which))
+  const idOf = ({ id }: { readonly id: string }): string => id
+  const write = (w: Writer, { which }: { readonly which: Which }) => w.u8(codeOf(WHICH_WORDS, which))
   return {
     shed: async (requests) => {
-      await runBatch(port, { script: SCRIPTS.shed, items: requests, write, read: () => [] })
+      await runBatch(port, { script: SCRIPTS.shed, items: requests, idOf, write, read: () => [] })
     },
-    orphan: (requests) => runBatch(port, { script: SCRIPTS.orphan, items: requests, write, read: booleans }),
+    orphan: (requests) => runBatch(port, { script: SCRIPTS.orphan, items: requests, idOf, write, read: booleans }),
     compare: (requests) =>
-      runBatch(port, { script: SCRIPTS.compare, items: requests, write: writeCompare, read: booleans }),
+      runBatch(port, { script: SCRIPTS.compare, items: requests, idOf, write: writeCompare, read: booleans }),
     samples: async ({ id } = {}) => {
       const reply = (await port.run(SCRIPTS.samples, [id === undefined ? '' : idBytes(id)])) as Buffer[]
       const found: { number: number; sample: Sample }[] = []
@@ -42,7 +42,7 @@ function readSample(stored: Buffer): Sample {
 /** Sample and groups travel with a mismatch only; a group is `which|kind|path`. */
 function writeCompare(w: Writer, { id, which, comparison }: CompareRequest): void {
   const { class: cls, errors } = comparison
-  w.id(id).u8(codeOf(WHICH_WORDS, which)).u8(codeOf(VERDICT_WORDS, cls)).u8(codeOf(ERROR_WORDS, errors))
+  w.u8(codeOf(WHICH_WORDS, which)).u8(codeOf(VERDICT_WORDS, cls)).u8(codeOf(ERROR_WORDS, errors))
   if (cls !== 'mismatched') {
     w.text('', 4).u16(0)
     return

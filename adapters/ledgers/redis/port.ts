@@ -34,9 +34,11 @@ export function portOf(connection: Connection, key: string, migration: string, s
 export interface Batch<Item, Answer> {
   readonly script: Script
   readonly items: readonly Item[]
+  readonly idOf: (item: Item) => string
+  /** What follows the id. */
   readonly write: (writer: Writer, item: Item, repeated: boolean) => void
   /** Arguments after the batch. */
-  readonly more?: (chunk: readonly Item[]) => readonly (string | Buffer)[]
+  readonly more?: readonly string[]
   readonly read: (reply: unknown, chunk: readonly Item[]) => readonly Answer[]
 }
 
@@ -46,30 +48,36 @@ export async function runBatch<Item, Answer>(port: Port, batch: Batch<Item, Answ
   if (items.length === 0) return []
   const parts: Promise<readonly Answer[]>[] = []
   for (let from = 0; from < items.length; ) {
-    const { to, bytes } = writeChunk(batch, from)
-    const chunk = from === 0 && to === items.length ? items : items.slice(from, to)
-    const more = batch.more?.(chunk) ?? []
-    const args = (repeated: boolean): ScriptArgs => [repeated ? rewrite(batch, chunk) : bytes, ...more]
+    const first = pack(batch, from, CHUNK_ITEMS, false)
+    const chunk = from === 0 && first.to === items.length ? items : items.slice(from, first.to)
+    const more = batch.more ?? []
+    const args = (repeated: boolean): ScriptArgs => {
+      const { ids, rest } = repeated ? pack({ ...batch, items: chunk }, 0, chunk.length, true) : first
+      return [ids, rest, ...more]
+    }
     parts.push(port.run(batch.script, args).then((reply) => batch.read(reply, chunk)))
-    from = to
+    from = first.to
   }
   if (parts.length === 1) return (await parts[0]) ?? []
   return (await Promise.all(parts)).flat()
 }
 
-function writeChunk<Item, Answer>(batch: Batch<Item, Answer>, from: number): { to: number; bytes: Buffer } {
-  const { items, write } = batch
-  const writer = new Writer(Math.min(items.length, CHUNK_ITEMS) * 128)
+/** Ids and the rest of the items from `from` on, up to `most` of them or `CHUNK_BYTES`. */
+function pack<Item, Answer>(
+  { items, idOf, write }: Batch<Item, Answer>,
+  from: number,
+  most: number,
+  repeated: boolean,
+): { to: number; ids: Buffer; rest: Buffer } {
+  const size = Math.min(items.length - from, most)
+  const [ids, rest] = [new Writer(size * 20), new Writer(size * 100)]
   let to = from
-  while (to < items.length && to - from < CHUNK_ITEMS && writer.length < CHUNK_BYTES)
-    write(writer, items[to++] as Item, false)
-  return { to, bytes: writer.done() }
-}
-
-function rewrite<Item, Answer>(batch: Batch<Item, Answer>, chunk: readonly Item[]): Buffer {
-  const writer = new Writer()
-  for (const item of chunk) batch.write(writer, item, true)
-  return writer.done()
+  while (to < items.length && to - from < most && (repeated || rest.length < CHUNK_BYTES)) {
+    const item = items[to++] as Item
+    ids.id(idOf(item))
+    write(rest, item, repeated)
+  }
+  return { to, ids: ids.done(), rest: rest.done() }
 }
 
 // ------------------------------------------------------------------------------------------------------- replies

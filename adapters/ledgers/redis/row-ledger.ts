@@ -18,46 +18,53 @@ import { decodeOutcome, encodeOutcome } from './outcome.ts'
 import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
 import { jobRow, readRow, slotsOf, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
-import { idBytes, Reader, type Writer } from './wire.ts'
+import { Reader, Writer } from './wire.ts'
+
+const idOf = ({ id }: { readonly id: string }): string => id
+
+/** One id as scripts read a batch of them. */
+function idArg(id: string): Buffer {
+  return new Writer(64).id(id).done()
+}
 
 export function rowLedger(port: Port): RowLedger {
   return {
-    pin: (requests) => runBatch(port, { script: SCRIPTS.pin, items: requests, write: writePin, read: readPins }),
+    pin: (requests) => runBatch(port, { script: SCRIPTS.pin, items: requests, idOf, write: writePin, read: readPins }),
     unpin: async (ids) => {
-      await runBatch(port, { script: SCRIPTS.unpin, items: ids, write: (w, id) => w.id(id), read: () => [] })
+      await runBatch(port, { script: SCRIPTS.unpin, items: ids, idOf: (id) => id, write: () => {}, read: () => [] })
     },
     note: async (requests) => {
       await runBatch(port, {
-        ...{ script: SCRIPTS.note, items: requests, read: () => [] },
+        ...{ script: SCRIPTS.note, items: requests, idOf, read: () => [] },
         write: (w, note) => {
           const { reason, group } = note
-          w.id(note.id).u24(staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' }))
+          w.u24(staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' }))
           w.u32(note.epoch).time(note.dueAt).u32(note.maxAttempts).text(note.producer, 1).fullId(note.id)
         },
       })
     },
     claim: (requests) =>
-      runBatch(port, { script: SCRIPTS.claim, items: requests, write: writeClaim, read: readClaims }),
+      runBatch(port, { script: SCRIPTS.claim, items: requests, idOf, write: writeClaim, read: readClaims }),
     begin: (requests) =>
       runBatch(port, {
-        ...{ script: SCRIPTS.hold, items: requests, more: () => ['b'], read: booleans },
-        write: (w, { id, gen, token }) => w.id(id).u32(gen).token(token).u32(0),
+        ...{ script: SCRIPTS.hold, items: requests, idOf, more: ['b'], read: booleans },
+        write: (w, { gen, token }) => w.u32(gen).token(token).u32(0),
       }),
     extend: (requests) =>
       runBatch(port, {
-        ...{ script: SCRIPTS.hold, items: requests, more: () => ['e'], read: booleans },
-        write: (w, { id, gen, token, leaseMs }) => w.id(id).u32(gen).token(token).u32(leaseMs),
+        ...{ script: SCRIPTS.hold, items: requests, idOf, more: ['e'], read: booleans },
+        write: (w, { gen, token, leaseMs }) => w.u32(gen).token(token).u32(leaseMs),
       }),
     finish: (requests) =>
-      runBatch(port, { script: SCRIPTS.finish, items: requests, write: writeFinish, read: readFinishes }),
-    cancel: async (id) => String(await port.run(SCRIPTS.end, [idBytes(id), 'cancel', ''])) as CancelAnswer,
+      runBatch(port, { script: SCRIPTS.finish, items: requests, idOf, write: writeFinish, read: readFinishes }),
+    cancel: async (id) => String(await port.run(SCRIPTS.end, [idArg(id), 'cancel', ''])) as CancelAnswer,
     closeFailed: async (id, error) =>
-      String(await port.run(SCRIPTS.end, [idBytes(id), 'close', JSON.stringify(error)])) === '1',
+      String(await port.run(SCRIPTS.end, [idArg(id), 'close', JSON.stringify(error)])) === '1',
     markLost: async (id, lost) => {
-      await port.run(SCRIPTS.end, [idBytes(id), 'lost', lost ? '1' : '0'])
+      await port.run(SCRIPTS.end, [idArg(id), 'lost', lost ? '1' : '0'])
     },
     row: async (id) => {
-      const reply = (await port.run(SCRIPTS.row, [idBytes(id)])) as Buffer[] | null
+      const reply = (await port.run(SCRIPTS.row, [idArg(id)])) as Buffer[] | null
       if (reply === null) return undefined
       const [row, ...rest] = reply
       const [primary = '', shadow = '', control = '', producer = ''] = texts(rest)
@@ -71,7 +78,7 @@ export function rowLedger(port: Port): RowLedger {
 
 function writePin(w: Writer, pin: PinRequest, repeated: boolean): void {
   const { route, reason, group, keySlot } = pin
-  w.id(pin.id).u24(staticBits({ route, reason, fenced: true, group, side: sideOf(route) }))
+  w.u24(staticBits({ route, reason, fenced: true, group, side: sideOf(route) }))
   // a call whose answer was lost may have stored it, and more may have happened since
   const fresh = pin.fresh && !repeated
   w.u8((fresh ? 1 : 0) | (pin.control ? 2 : 0) | (keySlot === undefined ? 0 : 4))
@@ -105,7 +112,7 @@ function readPins(reply: unknown, requests: readonly PinRequest[]): readonly Pin
 
 function writeClaim(w: Writer, claim: ClaimRequest): void {
   const { absent } = claim
-  w.id(claim.id).u8(
+  w.u8(
     codeOf(SIDE_WORDS, claim.side) | (claim.fenced ? 2 : 0) | (claim.effectsUnknown ? 4 : 0) | (absent.adopted ? 8 : 0),
   )
   w.u32(claim.gen).token(claim.token).u32(claim.leaseMs).u32(claim.maxAttempts).u32(claim.maxStarts)
@@ -142,7 +149,7 @@ function readClaims(reply: unknown): readonly ClaimAnswer[] {
 
 function writeFinish(w: Writer, finish: FinishRequest): void {
   const { unrecorded } = finish
-  w.id(finish.id).u8(
+  w.u8(
     codeOf(ARM_WORDS, finish.arm) |
       (codeOf(SIDE_WORDS, finish.side) << 2) |
       (finish.outcome.ok ? 8 : 0) |

@@ -14,7 +14,7 @@ import {
   LUA_LEASE,
   LUA_PRESENCE,
 } from './lua/control.ts'
-import { LUA_CORE, LUA_COUNTS, LUA_GUARD } from './lua/core.ts'
+import { LUA_CORE, LUA_COUNTS } from './lua/core.ts'
 import { LUA_FINISH } from './lua/finish.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
@@ -35,36 +35,34 @@ function script(name: string, ...chunks: readonly string[]): Script {
 }
 
 const ROWS = [LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_ROWS]
-const SETTLED = [...ROWS, LUA_SETTLED]
-const WRITES = [LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_SAVE]
+const WRITES = [...ROWS, LUA_SETTLED, LUA_SAVE]
 const CONTROL = [LUA_CORE, LUA_CONTROL]
-const CONTROL_WRITES = [LUA_CORE, LUA_GUARD, LUA_CONTROL]
 
 export const SCRIPTS = {
-  pin: script('pin', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_PIN),
-  unpin: script('unpin', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_UNPIN),
-  note: script('note', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_SETTLED, LUA_NOTE),
+  pin: script('pin', ...WRITES, LUA_PIN),
+  unpin: script('unpin', ...WRITES, LUA_UNPIN),
+  note: script('note', ...WRITES, LUA_NOTE),
   claim: script('claim', ...WRITES, LUA_CLAIM),
-  hold: script('hold', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_ROWS, LUA_HOLD),
+  hold: script('hold', ...WRITES, LUA_HOLD),
   finish: script('finish', ...WRITES, LUA_FINISH),
   end: script('end', ...WRITES, LUA_END),
   shed: script('shed', ...WRITES, LUA_SHED),
   orphan: script('orphan', ...WRITES, LUA_ORPHAN),
   compare: script('compare', ...WRITES, LUA_COMPARE),
   samples: script('samples', LUA_CORE, LUA_SAMPLES),
-  row: script('row', ...SETTLED, LUA_SAVE, LUA_ROW),
-  scan: script('scan', ...SETTLED, LUA_SAVE, LUA_SCAN),
+  row: script('row', ...ROWS, LUA_SETTLED, LUA_ROW),
+  scan: script('scan', ...ROWS, LUA_SCAN),
   snapshot: script('snapshot', ...ROWS, LUA_CONTROL, LUA_SNAPSHOT),
-  bump: script('bump', LUA_CORE, LUA_GUARD, LUA_COUNTS, LUA_BUMP),
-  compact: script('compact', LUA_CORE, LUA_GUARD, LUA_CODES, LUA_COUNTS, LUA_SETTLED, LUA_CONTROL, LUA_COMPACT),
+  bump: script('bump', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_BUMP),
+  compact: script('compact', ...ROWS, LUA_SETTLED, LUA_CONTROL, LUA_COMPACT),
   control: script('control', ...CONTROL, LUA_CONTROL_READ),
-  latch: script('latch', ...CONTROL_WRITES, LUA_LATCH),
-  dial: script('dial', ...CONTROL_WRITES, LUA_DIAL),
-  epoch: script('epoch', ...CONTROL_WRITES, LUA_EPOCH),
-  beat: script('beat', ...CONTROL_WRITES, LUA_BEAT),
+  latch: script('latch', ...CONTROL, LUA_LATCH),
+  dial: script('dial', ...CONTROL, LUA_DIAL),
+  epoch: script('epoch', ...CONTROL, LUA_EPOCH),
+  beat: script('beat', ...CONTROL, LUA_BEAT),
   presence: script('presence', ...CONTROL, LUA_PRESENCE),
-  lease: script('lease', ...CONTROL_WRITES, LUA_LEASE),
-  audit: script('audit', ...CONTROL_WRITES, LUA_AUDIT),
+  lease: script('lease', ...CONTROL, LUA_LEASE),
+  audit: script('audit', ...CONTROL, LUA_AUDIT),
   history: script('history', ...CONTROL, LUA_HISTORY),
 } as const
 

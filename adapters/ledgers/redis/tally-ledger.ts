@@ -12,6 +12,7 @@ import type {
   TallyLedger,
 } from '../../../src/ports/ledger.ts'
 import type { DifferenceKind } from '../../../src/vocabulary/comparison.ts'
+import { LATENCY_WORDS, wordOf } from './codes.ts'
 import { readControl, readEpoch } from './control-ledger.ts'
 import { fields, type Port } from './port.ts'
 import { SCRIPTS } from './scripts.ts'
@@ -42,8 +43,8 @@ export function tallyLedger(port: Port): TallyLedger {
   }
 }
 
-/** Per epoch: its number, closed and open buckets, latencies, differences, those beyond the bound, examples. */
-type EpochReply = readonly [Buffer, Buffer[], Buffer[], Buffer[], Buffer[], Buffer[], Buffer[]]
+/** Per epoch: its number, closed and open buckets, latencies and their log, differences, those beyond the bound, examples. */
+type EpochReply = readonly [Buffer, Buffer[], Buffer[], Buffer[], Buffer, Buffer[], Buffer[], Buffer[]]
 
 function readSnapshot(port: Port, reply: unknown, asked: number | undefined): Snapshot {
   const [state, gauges, counted, records, parts] = reply as [unknown, Buffer[], number[], Buffer[], EpochReply[]]
@@ -90,18 +91,21 @@ function sum(a: TallyBucket['counts'], b: TallyBucket['counts']): TallyBucket['c
   return both
 }
 
-function readHistograms([epochText, , , latencies]: EpochReply): Histogram[] {
+function readHistograms([epochText, , , latencies, log]: EpochReply): Histogram[] {
   const byName = new Map<string, Map<number, number>>()
+  const add = (name: string, bucket: number, n: number): void => {
+    const counts = byName.get(name) ?? new Map<number, number>()
+    byName.set(name, counts.set(bucket, (counts.get(bucket) ?? 0) + n))
+  }
   for (const [field, n] of fields(latencies)) {
     const slash = field.lastIndexOf('/')
-    const name = field.slice(0, slash)
-    const counts = byName.get(name) ?? new Map<number, number>()
-    byName.set(name, counts.set(Number(field.slice(slash + 1)), Number(n)))
+    add(field.slice(0, slash), Number(field.slice(slash + 1)), Number(n))
   }
+  for (let at = 0; at < log.length; at += 4) add(wordOf(LATENCY_WORDS, log.readUInt8(at)), log.readIntBE(at + 1, 3), 1)
   return [...byName].map(([name, counts]) => ({ epoch: Number(epochText), name, counts }))
 }
 
-function readDifferences([epochText, , , , named, rest, stored]: EpochReply): DifferenceGroup[] {
+function readDifferences([epochText, , , , , named, rest, stored]: EpochReply): DifferenceGroup[] {
   const examples = fields(stored)
   return [...fields(named), ...fields(rest)].map(([key, pairs]) => {
     const [which, kind, ...path] = key.split('|')

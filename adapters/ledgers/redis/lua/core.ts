@@ -3,6 +3,7 @@
 // KEYS[1] is the migration's key prefix with its hash tag; ARGV[1..4] are bucket, slack, deadline and retention in ms.
 
 export const LUA_CORE = `
+local spread = unpack
 local call, pack, unpack = redis.call, struct.pack, struct.unpack
 local band, rshift, floor = bit.band, bit.rshift, math.floor
 local base = KEYS[1]
@@ -13,81 +14,89 @@ local M = base .. 'm'
 `
 
 /**
- * First write of every script that changes something. Redis refuses it when memory is full; had a script deleted
- * before that, a row would be lost half way, because nothing rolls back.
+ * Tally buckets. A bucket is one hash while it is open, and one packed field of its epoch's hash once it is closed:
+ * `tb` lists the open ones by when they close, `te` the epochs. Latencies are appended to a log of the epoch and summed
+ * into its hash a few thousand at a time, because hardly two are alike.
  */
-export const LUA_GUARD = `
-call('HSET', M, 'w', '')
-`
-
-/** Tally buckets. A bucket is one hash while it is open and one packed field of its epoch's hash once it is closed. */
 export const LUA_COUNTS = `
 local TB, TE = base .. 'tb', base .. 'te'
-local tallies, latencies, gauges, dues = {}, {}, {}, {}
-
-local function freeze(member)
-  local epoch, field = member:match('^(%d+):(.+)$')
-  local live, store = base .. 't' .. member, base .. 'tc' .. epoch
-  local flat = call('HGETALL', live)
-  if #flat > 0 then
-    local packed = call('HGET', store, field)
-    local sums = packed and cjson.decode(packed) or {}
-    for i = 1, #flat, 2 do sums[flat[i]] = (sums[flat[i]] or 0) + tonumber(flat[i + 1]) end
-    call('HSET', store, field, cjson.encode(sums))
-    call('DEL', live)
-  end
-  call('ZREM', TB, member)
-  return 1
-end
+local LOG_MOST = 8000
+local tallies, logs, gauges, dues = {}, {}, {}, {}
 
 local function freezeClosed(limit)
   local closed = call('ZRANGEBYSCORE', TB, '-inf', now, 'LIMIT', 0, limit)
-  for i = 1, #closed do freeze(closed[i]) end
+  for i = 1, #closed do
+    local epoch, field = closed[i]:match('^(%d+):(.+)$')
+    local live, store = base .. 't' .. closed[i], base .. 'tc' .. epoch
+    local flat = call('HGETALL', live)
+    if #flat > 0 then
+      local packed = call('HGET', store, field)
+      local sums = packed and cjson.decode(packed) or {}
+      for j = 1, #flat, 2 do sums[flat[j]] = (sums[flat[j]] or 0) + tonumber(flat[j + 1]) end
+      call('HSET', store, field, cjson.encode(sums))
+      call('DEL', live)
+    end
+    call('ZREM', TB, closed[i])
+  end
   return #closed
 end
 
-local lastKey, lastEpoch, lastStart, lastClosed
+local lastTally, lastEpoch, lastStart
 -- the sums of the bucket of this due time and epoch, and whether that bucket is closed
 local function bucketOf(epoch, due)
   local start = floor(due / bucketMs) * bucketMs
   if start ~= lastStart or epoch ~= lastEpoch then
     lastStart, lastEpoch = start, epoch
-    lastKey = string.format('%d:%.0f:%.0f', epoch, start, bucketMs)
-    lastClosed = start + bucketMs + deadlineMs + slackMs <= now
-    if not tallies[lastKey] then
-      tallies[lastKey] = { sums = {}, epoch = epoch, closes = start + bucketMs + deadlineMs + slackMs }
+    local key = string.format('%d:%.0f:%.0f', epoch, start, bucketMs)
+    lastTally = tallies[key]
+    if not lastTally then
+      lastTally = { sums = {}, epoch = epoch, closes = start + bucketMs + deadlineMs + slackMs }
+      tallies[key] = lastTally
     end
   end
-  return tallies[lastKey].sums, lastClosed
+  return lastTally.sums, lastTally.closes <= now
 end
 
-local function add(sums, key) sums[key] = (sums[key] or 0) + 1 end
-
-local function latency(epoch, name, bucket)
-  local of = latencies[epoch]
-  if not of then of = {} latencies[epoch] = of end
-  add(of, name .. '/' .. bucket)
+local function latency(epoch, code, bucket)
+  local log = logs[epoch]
+  if not log then
+    log = {}
+    logs[epoch] = log
+  end
+  log[#log + 1] = pack('>Bi3', code, bucket)
 end
 
-local function flushCounts()
+local function foldLog(epoch)
+  local key, sums, at = base .. 'hl' .. epoch, {}, 1
+  local log = call('GET', key)
+  while at <= #log do
+    local code, bucket
+    code, bucket, at = unpack('>Bi3', log, at)
+    local field = LATENCIES[code] .. '/' .. bucket
+    sums[field] = (sums[field] or 0) + 1
+  end
+  for field, n in pairs(sums) do call('HINCRBY', base .. 'h' .. epoch, field, n) end
+  call('DEL', key)
+end
+
+local function flushTallies()
   for member, tally in pairs(tallies) do
-    if next(tally.sums) then
-      if call('ZADD', TB, tally.closes, member) == 1 then
-        call('SADD', TE, tally.epoch)
-        freezeClosed(4)
-        call('ZADD', TB, tally.closes, member)
-      end
-      local key = base .. 't' .. member
-      for field, n in pairs(tally.sums) do call('HINCRBY', key, field, n) end
+    local key, new = base .. 't' .. member, false
+    for field, n in pairs(tally.sums) do
+      if call('HINCRBY', key, field, n) == n then new = true end
+    end
+    if new and call('ZADD', TB, tally.closes, member) == 1 then
+      call('SADD', TE, tally.epoch)
+      freezeClosed(4)
     end
   end
-  for epoch, of in pairs(latencies) do
-    local key = base .. 'h' .. epoch
-    for field, n in pairs(of) do call('HINCRBY', key, field, n) end
+  for epoch, log in pairs(logs) do
+    if call('APPEND', base .. 'hl' .. epoch, table.concat(log)) > LOG_MOST then foldLog(epoch) end
   end
-  for field, n in pairs(gauges) do
-    if n ~= 0 then call('HINCRBY', base .. 'g', field, n) end
-  end
+end
+
+-- dues count unfinished rows by due time, in ticks of ten seconds with their milliseconds beside them
+local function flushDues()
   local ticks = {}
   for due, n in pairs(dues) do
     if n ~= 0 then
@@ -101,5 +110,13 @@ local function flushCounts()
     local field = string.format('%.0f', tick)
     if n ~= 0 and call('HINCRBY', base .. 'd', field, n) == 0 then call('HDEL', base .. 'd', field) end
   end
+end
+
+local function flushCounts()
+  flushTallies()
+  for field, n in pairs(gauges) do
+    if n ~= 0 then call('HINCRBY', base .. 'g', field, n) end
+  end
+  flushDues()
 end
 `

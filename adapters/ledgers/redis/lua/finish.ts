@@ -5,8 +5,8 @@
  * compare, `p` with a pair, `r` retry, `d` refused because done, `t`, `g`, `m`, `a` the other refusals.
  */
 export const LUA_FINISH = `
-local batch, at, letters, rest = ARGV[5], 1, {}, {}
-local RUN = { [0] = 'run.primary.', 'run.shadow.', 'run.control.' }
+readIds()
+local batch, at, letters, rest = ARGV[6], 1, {}, {}
 
 local function answer(letter, more)
   letters[#letters + 1] = letter
@@ -22,13 +22,10 @@ local function finished(id, row, class)
 end
 
 local function ended(id, row, class, item)
-  weigh(row, -1)
   settle(id, row, class, item.out)
-  weigh(row, 1)
-  local side = sideName(row)
-  if band(item.flags, 32) ~= 0 then count(row, 'effect-failed.' .. side) end
-  latency(row.epoch, 'run.primary.' .. side, item.run)
-  latency(row.epoch, 'wait.' .. side, item.wait)
+  if band(item.flags, 32) ~= 0 then count(row, 'effect-failed.' .. sideName(row)) end
+  latency(row.epoch, row.side, item.run)
+  latency(row.epoch, 6 + row.side, item.wait)
   finished(id, row, class)
 end
 
@@ -94,24 +91,22 @@ local function copy(id, item)
     end
     return finished(id, row, class)
   end
-  call('HSET', X, (isShadow and 's' or 'c') .. id, item.out)
-  if isShadow then row.s = true else row.c = true end
+  if isShadow then row.s, row.sOut = true, item.out else row.c, row.cOut = true, item.out end
   save(id, row)
   local side, result = SIDES[item.side], item.ok and 'ok' or 'failed'
   count(row, isShadow and 'shadow.' .. result .. '.' .. side or 'control.' .. result)
-  latency(row.epoch, RUN[item.arm] .. side, item.run)
+  latency(row.epoch, item.arm * 2 + item.side, item.run)
   finished(id, row, class)
 end
 
 local item = {}
-while at <= #batch do
-  local id, flags
-  id, flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, at =
-    unpack('>Bc0BI4Bc0i4i4I4c0I4i6B', batch, at)
+for i = 1, #ids do
+  local id, flags = ids[i], nil
+  flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, at =
+    unpack('>BI4Bc0i4i4I4c0I4i6B', batch, at)
   item.flags, item.arm, item.side, item.ok = flags, band(flags, 3), band(rshift(flags, 2), 1), band(flags, 8) ~= 0
   if item.arm == 0 then primary(id, item) else copy(id, item) end
 end
-flushCounts()
-flushSlices()
+flush()
 return { tostring(now), table.concat(letters), table.concat(rest) }
 `

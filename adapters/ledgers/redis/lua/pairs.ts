@@ -5,9 +5,8 @@ local function verdictOf(row, which) return which == 0 and row.verdict or row.co
 
 -- the arm with which a control is compared is whichever ran on legacy
 local function filledOf(row, which)
-  local primary = row.p or row.out ~= nil
-  if which == 0 then return primary, row.s end
-  if routeOf(row) < 2 then return primary, row.c end
+  if which == 0 then return row.p, row.s end
+  if routeOf(row) < 2 then return row.p, row.c end
   return row.s, row.c
 end
 
@@ -21,26 +20,24 @@ end
 `
 
 export const LUA_SHED = `${LUA_VERDICTS}
-local batch, at = ARGV[5], 1
-while at <= #batch do
-  local id, which
-  id, which, at = unpack('>Bc0B', batch, at)
+readIds()
+for i = 1, #ids do
+  local id, which = ids[i], ARGV[6]:byte(i)
   local row = load(id)
   if row and verdictOf(row, which) == 1 then
     local _, second = filledOf(row, which)
     if not second then close(id, row, which, 2, which == 0 and 'shadow.shed.' .. shadowSide(row) or 'control.shed') end
   end
 end
-flushCounts()
-flushSlices()
+flush()
 return tostring(now)
 `
 
 export const LUA_ORPHAN = `${LUA_VERDICTS}
-local batch, at, letters = ARGV[5], 1, {}
-while at <= #batch do
-  local id, which
-  id, which, at = unpack('>Bc0B', batch, at)
+readIds()
+local letters = {}
+for i = 1, #ids do
+  local id, which = ids[i], ARGV[6]:byte(i)
   local row = load(id)
   local orphaned = false
   if row and verdictOf(row, which) == 1 and row.due + deadlineMs + slackMs < now then
@@ -56,8 +53,7 @@ while at <= #batch do
   end
   letters[#letters + 1] = orphaned and '1' or '0'
 end
-flushCounts()
-flushSlices()
+flush()
 return table.concat(letters)
 `
 
@@ -67,7 +63,8 @@ return table.concat(letters)
  * the bound are \`dr\`.
  */
 export const LUA_COMPARE = `${LUA_VERDICTS}
-local batch, at, letters = ARGV[5], 1, {}
+readIds()
+local batch, at, letters = ARGV[6], 1, {}
 local ERRORS = { 'pair.errors.both', 'pair.errors.target-only', 'pair.errors.legacy-only' }
 local SM, SG, SR = base .. 'sm', base .. 'sg', base .. 'sr'
 
@@ -108,9 +105,10 @@ local function group(epoch, key, example, seen)
   end
 end
 
-while at <= #batch do
-  local id, which, verdict, errors, json, n
-  id, which, verdict, errors, json, n, at = unpack('>Bc0BBBI4c0I2', batch, at)
+for i = 1, #ids do
+  local id = ids[i]
+  local which, verdict, errors, json, n
+  which, verdict, errors, json, n, at = unpack('>BBBI4c0I2', batch, at)
   local row = load(id)
   local closes = false
   if row and verdictOf(row, which) == 1 then
@@ -130,8 +128,7 @@ while at <= #batch do
   if closes and #json > 0 then sample(id, row.epoch, json, seen) end
   letters[#letters + 1] = closes and '1' or '0'
 end
-flushCounts()
-flushSlices()
+flush()
 return table.concat(letters)
 `
 

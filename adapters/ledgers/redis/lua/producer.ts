@@ -20,14 +20,18 @@ end
 
 /** Answers now, one letter an item (`p` pinned, `e` exists) and the rows of those that exist. */
 export const LUA_PIN = `${LUA_PRODUCERS}
-local batch, at, letters, rows = ARGV[5], 1, {}, {}
-while at <= #batch do
-  local id, st, flags, epoch, delay, max, slot, producer, long
-  id, st, flags, epoch, delay, max, slot, producer, long, at = unpack('>Bc0I3BI4i6I4I3Bc0I2c0', batch, at)
+readIds()
+local batch, at, letters, rows = ARGV[6], 1, {}, {}
+for i = 1, #ids do
+  local id = ids[i]
+  local st, flags, epoch, delay, max, slot, producer, long
+  st, flags, epoch, delay, max, slot, producer, long, at = unpack('>I3BI4i6I4I3Bc0I2c0', batch, at)
   local old
-  if flags % 2 == 0 then old = find(id)
-  elseif band(flags, 4) ~= 0 and call('HEXISTS', U, id) == 1 then old = load(id) end
-  if not old then
+  if band(flags, 1) == 0 then old = find(id) elseif raw[id] or cache[id] then old = load(id) end
+  if old then
+    letters[i] = 'e'
+    rows[#rows + 1] = writeRow(old)
+  else
     if band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0 then st = st + 256 end
     local row = newRow(st, epoch, now + delay, max, long)
     local shadowed = st % 2 == 1
@@ -36,57 +40,52 @@ while at <= #batch do
       row.verdict = 1
       if band(flags, 2) ~= 0 then row.control = 1 end
     end
-    if call('HSETNX', U, id, writeRow(row)) == 1 then
-      local side = sideName(row)
-      count(row, 'dispatched.' .. side, 'route.' .. ROUTES[st % 4],
-        DOUBT[band(rshift(st, 2), 15)] and 'unflagged.' .. side or nil,
-        shadowed and 'shadow.wanted.' .. SIDES[1 - row.side] or nil, row.control == 1 and 'control.wanted' or nil)
-      weigh(row, 1)
-      letters[#letters + 1] = 'p'
-    else
-      old = load(id)
-    end
-  end
-  if old then
-    letters[#letters + 1] = 'e'
-    rows[#rows + 1] = writeRow(old)
+    local side = SIDES[row.side]
+    count(row, 'dispatched.' .. side, 'route.' .. ROUTES[st % 4],
+      DOUBT[band(rshift(st, 2), 15)] and 'unflagged.' .. side or nil,
+      shadowed and 'shadow.wanted.' .. SIDES[1 - row.side] or nil, row.control == 1 and 'control.wanted' or nil)
+    weigh(row, 1)
+    save(id, row)
+    letters[i] = 'p'
   end
 end
-flushCounts()
+flush()
 return { tostring(now), table.concat(letters), table.concat(rows) }
 `
 
 export const LUA_UNPIN = `
-local batch, at = ARGV[5], 1
-while at <= #batch do
-  local id
-  id, at = unpack('>Bc0', batch, at)
+readIds()
+for i = 1, #ids do
+  local id = ids[i]
   local row = load(id)
   if row and row.state == 0 and row.gen == 0 and row.starts == 0 then
     weigh(row, -1)
     count(row, 'refused.' .. sideName(row), row.verdict == 1 and 'shadow.shed.' .. SIDES[1 - row.side] or nil,
       row.control == 1 and 'control.shed' or nil)
-    call('HDEL', U, id)
-    if row.s or row.c then call('HDEL', X, 's' .. id, 'c' .. id) end
+    row.gone = true
+    save(id, row)
+    cache[id] = false
   end
 end
-flushCounts()
+flush()
 return tostring(now)
 `
 
 export const LUA_NOTE = `${LUA_PRODUCERS}
-local batch, at = ARGV[5], 1
-while at <= #batch do
-  local id, st, epoch, due, max, producer, long
-  id, st, epoch, due, max, producer, long, at = unpack('>Bc0I3I4i6I4Bc0I2c0', batch, at)
+readIds()
+local batch, at = ARGV[6], 1
+for i = 1, #ids do
+  local id = ids[i]
+  local st, epoch, due, max, producer, long
+  st, epoch, due, max, producer, long, at = unpack('>I3I4i6I4Bc0I2c0', batch, at)
   if not find(id) then
     local row = newRow(st, epoch, due, max, long)
     row.producer = producerOf(producer)
     weigh(row, 1)
     count(row, 'dispatched.legacy', 'route.legacy', 'unflagged.legacy')
-    call('HSET', U, id, writeRow(row))
+    save(id, row)
   end
 end
-flushCounts()
+flush()
 return tostring(now)
 `

@@ -1,8 +1,9 @@
-// Unfinished rows, finished rows that wait for a comparison, and what each change of a row does to counters and gauges.
+// The rows that a script works on: read at once at its start, changed in Lua, written at once at its end.
 //
-// \`u\` holds open, running and moving rows; \`f\` finished ones with an open verdict; \`r\` is the set of running ids;
-// \`x\` holds the outcomes of shadowed rows by arm. A row goes from \`u\` to \`f\` to a settled bucket and never back, so
-// that a scan of \`u\` and then \`f\` misses none.
+// `u` holds open, running and moving rows; `f` finished ones with an open verdict; `r` is the set of running ids; `x`
+// holds the outcomes of shadowed rows by arm. A row goes from `u` to `f` to a settled bucket and never back, so that a
+// scan of `u` and then `f` misses none. The first write of a script is always one that full memory refuses: nothing is
+// deleted in a script that fails, because nothing rolls back.
 
 export const LUA_ROWS = `
 local U, F, R, X = base .. 'u', base .. 'f', base .. 'r', base .. 'x'
@@ -11,18 +12,19 @@ local ROW = '>I3I4I4I4I4I4I4i6i6i6i6i6i6I4Bc0I2c0'
 -- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 late arms | 12-13 state | 14-16 slots p, s, c
 local function readRow(s)
   local st, mu, gen, epoch, fails, starts, max, pinned, due, lease, started, finished, lost, producer, token, long = unpack(ROW, s)
+  local state, verdict = band(rshift(mu, 12), 3), band(rshift(mu, 3), 7)
   return {
     st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = due,
     lease = lease, started = started, finished = finished, lost = lost, producer = producer, token = token, long = long,
-    side = band(rshift(st, 15), 1), effects = band(mu, 1), class = band(rshift(mu, 1), 3),
-    verdict = band(rshift(mu, 3), 7), control = band(rshift(mu, 6), 7), late = band(rshift(mu, 9), 7),
-    state = band(rshift(mu, 12), 3), p = band(mu, 16384) ~= 0, s = band(mu, 32768) ~= 0, c = band(mu, 65536) ~= 0,
+    side = band(rshift(st, 15), 1), effects = band(mu, 1), class = band(rshift(mu, 1), 3), verdict = verdict,
+    control = band(rshift(mu, 6), 7), late = band(rshift(mu, 9), 7), state = state, was = state,
+    p = band(mu, 16384) ~= 0, s = band(mu, 32768) ~= 0, c = band(mu, 65536) ~= 0, slotted = mu > 16383,
   }
 end
 
 local function writeRow(row)
   local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + row.state * 4096
-    + (row.p and 16384 or 0) + (row.s and 32768 or 0) + (row.c and 65536 or 0)
+  if row.verdict ~= 0 then mu = mu + (row.p and 16384 or 0) + (row.s and 32768 or 0) + (row.c and 65536 or 0) end
   return pack(ROW, row.st, mu, row.gen, row.epoch, row.fails, row.starts, row.max, row.pinned, row.due, row.lease,
     row.started, row.finished, row.lost, row.producer, #row.token, row.token, #row.long, row.long)
 end
@@ -44,27 +46,32 @@ local function shadowSide(row) return SIDES[1 - rshift(routeOf(row), 1)] end
 -- files measures under the families of this row; nils are left out
 local function count(row, ...)
   local sums, closed = bucketOf(row.epoch, row.due)
-  local first, second = 'job/', nil
+  local st, first, second = row.st, 'job/', nil
   if closed then first = 'late/'
-  elseif band(row.st, 128) ~= 0 or DOUBT[band(rshift(row.st, 2), 15)] then first = 'excluded/'
-  elseif band(row.st, 256) ~= 0 then second = 'key/' end
+  elseif band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then first = 'excluded/'
+  elseif band(st, 256) ~= 0 then second = 'key/' end
   for i = 1, select('#', ...) do
     local measure = select(i, ...)
     if measure then
-      add(sums, first .. measure)
-      if second then add(sums, second .. measure) end
+      local key = first .. measure
+      sums[key] = (sums[key] or 0) + 1
+      if second then
+        key = second .. measure
+        sums[key] = (sums[key] or 0) + 1
+      end
     end
   end
 end
 
+local GAUGES = { [0] = 'waiting.', 'running.', 'moving.' }
 local function gauge(name, n) gauges[name] = (gauges[name] or 0) + n end
 
 -- takes a row out of the gauges (-1) before it is changed, or puts it back (+1) after
 local function weigh(row, n)
   local state = row.state
   if state ~= 3 then
-    gauge((state == 0 and 'waiting.' or state == 1 and 'running.' or 'moving.') .. sideName(row), n)
-    if row.lost ~= 0 then gauge('lost.' .. sideName(row), n) end
+    gauge(GAUGES[state] .. SIDES[row.side], n)
+    if row.lost ~= 0 then gauge('lost.' .. SIDES[row.side], n) end
     dues[row.due] = (dues[row.due] or 0) + n
   end
   if row.verdict == 1 then gauge('pairs', n) end
@@ -73,61 +80,118 @@ end
 
 local function isSettled(row) return row.state == 3 and row.verdict ~= 1 and row.control ~= 1 end
 
+-- ARGV[5]: the ids of the batch. raw: their stored rows; cache: what became of them in this script, false for none
+local ids, raw, cache = {}, {}, {}
+local function readIds()
+  local list, at, n = ARGV[5], 1, 0
+  while at <= #list do
+    n = n + 1
+    ids[n], at = unpack('>Bc0', list, at)
+  end
+  local stored = call('HMGET', U, spread(ids))
+  for i = 1, n do raw[ids[i]] = stored[i] end
+end
+
 -- an unfinished row, or a finished one that is not settled
 local function load(id)
-  local stored = call('HGET', U, id)
-  local home = 'u'
+  local row = cache[id]
+  if row ~= nil then return row or nil end
+  local stored, home = raw[id], 'u'
   if not stored then
     stored, home = call('HGET', F, id), 'f'
     if not stored then return nil end
   end
-  local row = readRow(stored)
-  row.home, row.was = home, row.state
+  row = readRow(stored)
+  row.home = home
+  cache[id] = row
   return row
+end
+
+-- the outcomes by arm
+local function slotsOf(id, row)
+  return row.p and (row.pOut or call('HGET', X, 'p' .. id)), row.s and (row.sOut or call('HGET', X, 's' .. id)),
+    row.c and (row.cOut or call('HGET', X, 'c' .. id))
+end
+
+local changed = {}
+-- notes a new or changed row; once it is settled only the primary's outcome is kept
+local function save(id, row)
+  cache[id] = row
+  if not row.noted then
+    row.noted = true
+    changed[#changed + 1] = id
+    changed[#changed + 1] = row
+  end
+  if isSettled(row) then
+    if row.p and not row.pOut then row.pOut = call('HGET', X, 'p' .. id) or nil end
+    row.s, row.c, row.sOut, row.cOut = false, false, nil, nil
+  end
 end
 `
 
+/** Writes what the script changed. */
 export const LUA_SAVE = `
-local function slotsOf(id, row)
-  if row.home == 's' then return row.out, nil, nil end
-  return row.p and call('HGET', X, 'p' .. id), row.s and call('HGET', X, 's' .. id), row.c and call('HGET', X, 'c' .. id)
-end
-
--- stores a changed row where it belongs now; outcome is that of the primary if it came with this change
-local function save(id, row, outcome)
-  if row.home == 's' then return replaceSettled(id, row) end
-  if row.was == 1 and row.state ~= 1 then call('SREM', R, id)
-  elseif row.state == 1 and row.was ~= 1 then call('SADD', R, id) end
-  if row.state ~= 3 then
-    call('HSET', U, id, writeRow(row))
-    row.home = 'u'
-  elseif isSettled(row) then
-    if row.home == 'u' then call('HDEL', U, id) elseif row.home == 'f' then call('HDEL', F, id) end
-    if row.p then outcome = call('HGET', X, 'p' .. id) end
-    if row.p or row.s or row.c then call('HDEL', X, 'p' .. id, 's' .. id, 'c' .. id) end
-    row.p, row.s, row.c = false, false, false
-    row.out = outcome or nil
-    insertSettled(id, row, outcome or nil)
-    row.home = 's'
-  else
-    if outcome then
-      call('HSET', X, 'p' .. id, outcome)
-      row.p = true
+local function flushRows()
+  local uset, fset, xset = { U }, { F }, { X }
+  local udel, fdel, xdel, sadd, srem = { U }, { F }, { X }, { R }, { R }
+  local function push(list, value) list[#list + 1] = value end
+  for i = 1, #changed, 2 do
+    local id, row = changed[i], changed[i + 1]
+    local home = row.home
+    local settled = isSettled(row)
+    if row.state == 1 and not row.gone then
+      if row.was ~= 1 then push(sadd, id) end
+    elseif row.was == 1 then push(srem, id) end
+    if row.gone then
+      if home then push(udel, id) end
+    elseif settled then
+      if home == 's' then replaceSettled(id, row) else insertSettled(id, row, row.pOut) end
+      if home == 'u' then push(udel, id) elseif home == 'f' then push(fdel, id) end
+    else
+      if row.pOut then push(xset, 'p' .. id) push(xset, row.pOut) end
+      if row.sOut then push(xset, 's' .. id) push(xset, row.sOut) end
+      if row.cOut then push(xset, 'c' .. id) push(xset, row.cOut) end
+      if row.state == 3 then
+        push(fset, id)
+        push(fset, writeRow(row))
+        if home == 'u' then push(udel, id) end
+      else
+        push(uset, id)
+        push(uset, writeRow(row))
+      end
     end
-    call('HSET', F, id, writeRow(row))
-    if row.home == 'u' then call('HDEL', U, id) end
-    row.home = 'f'
+    if row.slotted and (settled or row.gone) then
+      push(xdel, 'p' .. id)
+      push(xdel, 's' .. id)
+      push(xdel, 'c' .. id)
+    end
   end
-  row.was = row.state
+  if #uset > 1 then call('HSET', spread(uset)) end
+  if #fset > 1 then call('HSET', spread(fset)) end
+  if #xset > 1 then call('HSET', spread(xset)) end
+  if #sadd > 1 then call('SADD', spread(sadd)) end
+  if #udel > 1 then call('HDEL', spread(udel)) end
+  if #fdel > 1 then call('HDEL', spread(fdel)) end
+  if #xdel > 1 then call('HDEL', spread(xdel)) end
+  if #srem > 1 then call('SREM', spread(srem)) end
 end
 
 -- the primary's end: row, slot and counts in one step; silent: a cancelled job's end is never late
 local function settle(id, row, class, outcome, silent)
-  local side = sideName(row)
+  local side = SIDES[row.side]
+  weigh(row, -1)
   count(row, CLASSES[class] .. '.' .. side,
     (class == 1 or class == 3) and ('failed.group.' .. side .. '.' .. band(rshift(row.st, 9), 63)) or nil,
     (not silent and row.verdict == 3 and not row.p) and 'late-outcome.primary' or nil)
   row.state, row.class, row.finished, row.lease, row.lost = 3, class, now, 0, 0
-  save(id, row, outcome)
+  if outcome then row.p, row.pOut = true, outcome end
+  weigh(row, 1)
+  save(id, row)
+end
+
+local function flush()
+  flushCounts()
+  flushRows()
+  flushSlices()
 end
 `

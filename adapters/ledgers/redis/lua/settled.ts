@@ -7,13 +7,10 @@
 
 export const LUA_SETTLED = `
 local SLICE_MIN, SLICE_MAX, FILL, VALUE_MAX = 16, 65536, 56, 64
-local DELTA = {[0] = 'i2', 'i3', 'i4', 'i6'}
 local NONE = {[0] = -32768, -8388608, -2147483648, -140737488355328}
-local HEAD, WIDE = {}, {}
-for i = 0, 3 do
-  local d = DELTA[i] .. DELTA[i] .. DELTA[i]
-  HEAD[i], WIDE[i] = '>I3I2I2I2i6' .. d .. 'I2Bc0', '>I3I2I4I4I4I4I4i6' .. d .. 'I2Bc0'
-end
+local HEAD = {[0] = '>I3I2I2I2i6i2i2i2I2Bc0', '>I3I2I2I2i6i3i3i3I2Bc0', '>I3I2I2I2i6i4i4i4I2Bc0', '>I3I2I2I2i6i6i6i6I2Bc0'}
+local NEAR = {[0] = '>I3I2I2I2i6i2i2I2Bc0', '>I3I2I2I2i6i3i3I2Bc0', '>I3I2I2I2i6i4i4I2Bc0', '>I3I2I2I2i6i6i6I2Bc0'}
+local WIDE = {[0] = '>I3I2I4I4I4I4I4i6i2i2i2I2Bc0', '>I3I2I4I4I4I4I4i6i3i3i3I2Bc0', '>I3I2I4I4I4I4I4i6i4i4i4I2Bc0', '>I3I2I4I4I4I4I4i6i6i6i6I2Bc0'}
 local sliceMs = floor(retainMs / 8) + 1
 
 local function hashOf(id)
@@ -44,8 +41,12 @@ local function headOf(row, elsewhere)
     return pack(WIDE[k], row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, due, started,
       finished, producer, #token, token)
   end
-  return pack(HEAD[k], row.st, mu, row.gen * 4096 + row.fails * 256 + row.starts * 16 + row.max, row.epoch, row.pinned,
-    due, started, finished, producer, #token, token)
+  local small = row.gen * 4096 + row.fails * 256 + row.starts * 16 + row.max
+  -- most jobs are due at once: bit 16 stands for it
+  if due == 0 then
+    return pack(NEAR[k], row.st + 65536, mu, small, row.epoch, row.pinned, started, finished, producer, #token, token)
+  end
+  return pack(HEAD[k], row.st, mu, small, row.epoch, row.pinned, due, started, finished, producer, #token, token)
 end
 
 local function readHead(value)
@@ -57,7 +58,12 @@ local function readHead(value)
     _, _, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest = unpack(WIDE[k], value)
   else
     local small
-    _, _, small, epoch, pinned, due, started, finished, producer, token, rest = unpack(HEAD[k], value)
+    if st > 65535 then
+      st, due = st - 65536, 0
+      _, _, small, epoch, pinned, started, finished, producer, token, rest = unpack(NEAR[k], value)
+    else
+      _, _, small, epoch, pinned, due, started, finished, producer, token, rest = unpack(HEAD[k], value)
+    end
     gen, fails, starts, max = floor(small / 4096), band(rshift(small, 8), 15), band(rshift(small, 4), 15), band(small, 15)
   end
   return {
@@ -159,9 +165,10 @@ local function findSettled(id)
     if value then
       local row, rest, elsewhere = readHead(value)
       row.bucket, row.elsewhere = key, elsewhere
-      row.out = elsewhere and (call('GET', base .. 'v' .. id) or '') or value:sub(rest)
-      if row.out == '' then row.out = nil end
-      row.p = row.out ~= nil
+      row.pOut = elsewhere and (call('GET', base .. 'v' .. id) or '') or value:sub(rest)
+      if row.pOut == '' then row.pOut = nil end
+      row.p = row.pOut ~= nil
+      cache[id] = row
       return row
     end
   end
@@ -169,9 +176,15 @@ end
 
 local function replaceSettled(id, row)
   local value = headOf(row, row.elsewhere)
-  if not row.elsewhere then value = value .. (row.out or '') end
+  if not row.elsewhere then value = value .. (row.pOut or '') end
   call('HSET', row.bucket, id, value)
 end
 
-local function find(id) return load(id) or findSettled(id) end
+local function find(id)
+  local row = load(id)
+  if row or cache[id] == false then return row end
+  row = findSettled(id)
+  if not row then cache[id] = false end
+  return row
+end
 `

@@ -1,8 +1,9 @@
 // Scripts that read: one row, a page of rows, one consistent snapshot; and compaction, which changes no sum.
 
-/** ARGV[5] id. Answers the row, its outcomes by arm and its producer, or nothing. */
+/** Answers the row, its outcomes by arm and its producer, or nothing. */
 export const LUA_ROW = `
-local id = ARGV[5]
+readIds()
+local id = ids[1]
 local row = find(id)
 if not row then return false end
 local p, s, c = slotsOf(id, row)
@@ -60,7 +61,8 @@ end
 
 /**
  * ARGV[5]: one epoch, or empty for all. Answers the control state, gauges, and per epoch: buckets (field and JSON in
- * turn, closed ones as they are stored), latencies, differences and their examples.
+ * turn, closed ones as they are stored), summed latencies and the log of the rest, differences and
+ * their examples.
  */
 export const LUA_SNAPSHOT = `${LUA_GAUGES}
 local doubt = inDoubt()
@@ -78,7 +80,7 @@ end
 local epochs = {}
 for _, epoch in ipairs(call('SMEMBERS', TE)) do
   if ARGV[5] == '' or ARGV[5] == epoch then
-    epochs[#epochs + 1] = { epoch, call('HGETALL', base .. 'tc' .. epoch), open[epoch] or {}, call('HGETALL', base .. 'h' .. epoch),
+    epochs[#epochs + 1] = { epoch, call('HGETALL', base .. 'tc' .. epoch), open[epoch] or {}, call('HGETALL', base .. 'h' .. epoch), call('GET', base .. 'hl' .. epoch) or '',
       call('HGETALL', base .. 'df' .. epoch), call('HGETALL', base .. 'dr' .. epoch), call('HGETALL', base .. 'de' .. epoch) }
   end
 end

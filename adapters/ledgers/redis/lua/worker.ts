@@ -5,23 +5,24 @@
  * rest of those that have more to say.
  */
 export const LUA_CLAIM = `
-local batch, at, letters, rest = ARGV[5], 1, {}, {}
+readIds()
+local batch, at, letters, rest = ARGV[6], 1, {}, {}
 
 local function answer(letter, more)
   letters[#letters + 1] = letter
   if more then rest[#rest + 1] = more end
 end
 
-local function finished(row)
-  local out = row.out
-  if not out and row.p then out = call('HGET', X, 'p' .. row.id) end
+local function finished(id, row)
+  local out = row.p and (row.pOut or call('HGET', X, 'p' .. id))
   answer('f', pack('>BI4c0', row.class, #(out or ''), out or ''))
 end
 
-while at <= #batch do
-  local id, flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long
-  id, flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long, at = unpack('>Bc0BI4Bc0I4I4I4BI4i6I2c0', batch, at)
-  local row = load(id) or findSettled(id)
+for i = 1, #ids do
+  local id = ids[i]
+  local flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long
+  flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long, at = unpack('>BI4Bc0I4I4I4BI4i6I2c0', batch, at)
+  local row = find(id)
   if not row then
     if band(flags, 2) ~= 0 then answer('k')
     else
@@ -36,17 +37,14 @@ while at <= #batch do
       answer('g', writeRow(row))
     end
   elseif row.state == 3 then
-    row.id = id
-    finished(row)
+    finished(id, row)
   elseif row.gen > gen then answer('d')
   elseif row.gen < gen or row.side ~= band(flags, 1) then answer('e')
   elseif row.state == 1 and row.token == token then answer('g', writeRow(row))
   elseif row.state == 1 and row.lease > now then answer('b', pack('>i6', row.lease))
   elseif row.starts >= maxStarts then
     local out = 'S' .. row.starts
-    weigh(row, -1)
     settle(id, row, 1, out)
-    weigh(row, 1)
     answer('f', pack('>BI4c0', 1, #out, out))
   else
     weigh(row, -1)
@@ -58,38 +56,39 @@ while at <= #batch do
     answer('g', writeRow(row))
   end
 end
-flushCounts()
-flushSlices()
+flush()
 return { tostring(now), table.concat(letters), table.concat(rest) }
 `
 
-/** begin (ARGV[6] = 'b') and extend: one letter an item, \`1\` or \`0\`. */
+/** begin (ARGV[7] = 'b') and extend (`e`): one letter an item, \`1\` or \`0\`. */
 export const LUA_HOLD = `
-local batch, at, letters = ARGV[5], 1, {}
-while at <= #batch do
-  local id, gen, token, leaseMs
-  id, gen, token, leaseMs, at = unpack('>Bc0I4Bc0I4', batch, at)
+readIds()
+local batch, at, letters = ARGV[6], 1, {}
+for i = 1, #ids do
+  local id = ids[i]
+  local gen, token, leaseMs
+  gen, token, leaseMs, at = unpack('>I4Bc0I4', batch, at)
   local row = load(id)
   local held = row and row.state == 1 and row.token == token and row.gen == gen
   if held then
-    if ARGV[6] == 'b' then
-      if row.effects == 0 then
-        row.effects = 1
-        call('HSET', U, id, writeRow(row))
-      end
-    else
+    if ARGV[7] == 'e' then
       row.lease = now + leaseMs
-      call('HSET', U, id, writeRow(row))
+      save(id, row)
+    elseif row.effects == 0 then
+      row.effects = 1
+      save(id, row)
     end
   end
-  letters[#letters + 1] = held and '1' or '0'
+  letters[i] = held and '1' or '0'
 end
+flushRows()
 return table.concat(letters)
 `
 
-/** cancel, closeFailed, markLost of one id: ARGV[5] id, ARGV[6] what, ARGV[7] error or 1/0. */
+/** cancel, closeFailed, markLost of one id: ARGV[6] what, ARGV[7] error or 1/0. */
 export const LUA_END = `
-local id, what, detail = ARGV[5], ARGV[6], ARGV[7]
+readIds()
+local id, what, detail = ids[1], ARGV[6], ARGV[7]
 local answer = '0'
 if what == 'cancel' then
   local row = find(id)
@@ -97,14 +96,14 @@ if what == 'cancel' then
   elseif row.state == 3 then answer = row.class == 2 and 'cancelled' or 'finished'
   elseif row.state ~= 0 then answer = row.state == 1 and 'running' or 'moving'
   else
-    weigh(row, -1)
     count(row, row.verdict == 1 and 'pair.orphaned.' .. primarySide(row) or nil,
       row.control == 1 and 'control.orphaned.legacy' or nil)
+    weigh(row, -1)
     if row.verdict == 1 then row.verdict = 3 end
     if row.control == 1 then row.control = 3 end
     row.late = 3
-    settle(id, row, 2, nil, true)
     weigh(row, 1)
+    settle(id, row, 2, nil, true)
     answer = 'cancelled'
   end
 else
@@ -116,17 +115,14 @@ else
         weigh(row, -1)
         row.lost = lost and now or 0
         weigh(row, 1)
-        call('HSET', U, id, writeRow(row))
+        save(id, row)
       end
     elseif row.state ~= 2 then
-      weigh(row, -1)
       settle(id, row, 3, 'B' .. row.starts .. ':' .. detail)
-      weigh(row, 1)
       answer = '1'
     end
   end
 end
-flushCounts()
-flushSlices()
+flush()
 return answer
 `
