@@ -19,7 +19,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fileFlags } from '../../adapters/flags/file/index.ts'
-import { writeFlag } from '../../adapters/flags/file/write.ts'
+import { replace, writeFlag } from '../../adapters/flags/file/write.ts'
 
 const FLAG = 'parse-email'
 let folder: string
@@ -200,6 +200,18 @@ describe('several writers', () => {
       utimesSync(`${path}.lock`, old, old)
       expect(await written('b: off\n')).toContain(FLAG)
     }
+  })
+
+  it('replace only what they have read, while the lock is theirs', async () => {
+    const held = async (): Promise<boolean> => true
+    writeFileSync(path, 'edited by hand\n')
+    expect(await replace(path, 'as it was read\n', 'new\n', held)).toBe(false)
+    expect(await replace(path, undefined, 'new\n', held)).toBe(false)
+    expect(await replace(path, 'edited by hand\n', 'new\n', async () => false)).toBe(false)
+    expect(readFileSync(path, 'utf8')).toBe('edited by hand\n')
+    expect(await replace(path, 'edited by hand\n', 'new\n', held)).toBe(true)
+    expect(readFileSync(path, 'utf8')).toBe('new\n')
+    expect(readdirSync(folder)).toEqual(['flags.yaml'])
   })
 
   it('wait for a lock that is held', async () => {

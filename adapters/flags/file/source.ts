@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   DialsReading,
   FlagDecision,
@@ -23,12 +24,27 @@ import { type FlagFile, type FlagValue, flagFileError, parseFlagFile } from './p
 import { FileWatch } from './watch.ts'
 import { canonical, isMissing, writeFlag } from './write.ts'
 
+/**
+ * A change counts when two looks this far apart saw the same: a save in place is half a file for a moment, and half a
+ * file can be good YAML. A save that pauses for longer is read half; only a replacement by rename is safe from that.
+ */
+export const SETTLE_MS = 10
+/** A file that is written without a pause is taken as it is after this. */
+const SETTLE_MAX_MS = 100
+
 export interface FileFlagSourceOptions {
   /** Absolute. */
   readonly path: string
   readonly pollMs: number
   /** The flags that are asked for; those without a value are named in the health. */
   readonly flags: readonly string[]
+}
+
+/** One look at the file; the same content or failure has the same `sign`. */
+interface Look {
+  readonly sign: string
+  readonly text?: string
+  readonly error?: unknown
 }
 
 interface Good {
@@ -51,8 +67,8 @@ export class FileFlagSource implements FlagSource {
   /** What the decisions come from; undefined until a file was good. */
   #good: Good | undefined
   #goodAt = Number.NEGATIVE_INFINITY
-  /** What was read last, good or not; undefined: there was no file. */
-  #text: string | undefined
+  /** What the last look saw, good or not. */
+  #seen: string | undefined
   #state: FlagHealth['state'] = 'starting'
   #message: string | undefined
   /** There was no file at the last look. */
@@ -68,7 +84,7 @@ export class FileFlagSource implements FlagSource {
     this.origin = path
     this.#flags = flags
     const onError = (error: unknown): void => this.#fail(error)
-    this.#watch = new FileWatch({ path, pollMs, check: () => this.#check(), onError })
+    this.#watch = new FileWatch({ path, pollMs, check: () => this.#check('settled'), onError })
     this.#ready = this.#start()
     // Whoever waits for it hears of it; whoever does not must not be ended by it.
     this.#ready.catch(onError)
@@ -114,7 +130,7 @@ export class FileFlagSource implements FlagSource {
   }
 
   async #start(): Promise<void> {
-    const [evaluate] = await Promise.all([loadEngine((error) => this.#fail(error)), this.#check()])
+    const [evaluate] = await Promise.all([loadEngine((error) => this.#fail(error)), this.#check('now')])
     this.#evaluate = evaluate
   }
 
@@ -123,7 +139,7 @@ export class FileFlagSource implements FlagSource {
     dials: { readonly target: number; readonly shadow: number },
   ): Promise<{ revision: string }> {
     await writeFlag(this.origin, flag, dials)
-    await this.#check()
+    await this.#check('now')
     return { revision: this.revision() }
   }
 
@@ -141,21 +157,21 @@ export class FileFlagSource implements FlagSource {
   }
 
   /** Reads the file; answers whether anything changed. Called again while it reads, it reads once more. */
-  #check(): Promise<boolean> {
+  #check(when: 'now' | 'settled'): Promise<boolean> {
     if (this.#checking !== undefined) {
       this.#checkAgain = true
       return this.#checking
     }
-    this.#checking = this.#checkAll()
+    this.#checking = this.#checkAll(when)
     return this.#checking
   }
 
-  async #checkAll(): Promise<boolean> {
+  async #checkAll(when: 'now' | 'settled'): Promise<boolean> {
     let changed = false
     try {
       do {
         this.#checkAgain = false
-        changed = (await this.#checkOnce()) || changed
+        changed = (await this.#checkOnce(when)) || changed
       } while (this.#checkAgain)
       return changed
     } finally {
@@ -164,21 +180,38 @@ export class FileFlagSource implements FlagSource {
     }
   }
 
-  async #checkOnce(): Promise<boolean> {
-    let text: string
-    try {
-      text = await readFile(this.origin, 'utf8')
-    } catch (error) {
-      return this.#unreadable(error)
-    }
-    if (text === this.#text) {
+  async #checkOnce(when: 'now' | 'settled'): Promise<boolean> {
+    const look = when === 'now' ? await this.#look() : await this.#settledLook()
+    if (look.sign === this.#seen) {
       if (this.#state === 'ok') this.#goodAt = performance.now()
       return false
     }
-    this.#text = text
-    this.#absent = false
-    const file = await parseFlagFile(text)
+    this.#seen = look.sign
+    this.#absent = look.text === undefined && isMissing(look.error)
+    if (look.text === undefined) return this.#unreadable(look.error)
+    const file = await parseFlagFile(look.text)
     return file.problems.length === 0 ? this.#take(file) : this.#keep(file)
+  }
+
+  async #settledLook(): Promise<Look> {
+    const until = performance.now() + SETTLE_MAX_MS
+    let look = await this.#look()
+    while (look.sign !== this.#seen) {
+      await sleep(SETTLE_MS)
+      const again = await this.#look()
+      if (again.sign === look.sign || performance.now() > until) return again
+      look = again
+    }
+    return look
+  }
+
+  async #look(): Promise<Look> {
+    try {
+      const text = await readFile(this.origin, 'utf8')
+      return { sign: `text ${text}`, text }
+    } catch (error) {
+      return { sign: `error ${messageOf(error)}`, error }
+    }
   }
 
   #take({ values }: FlagFile): boolean {
@@ -204,22 +237,18 @@ export class FileFlagSource implements FlagSource {
   }
 
   #unreadable(error: unknown): boolean {
-    this.#absent = isMissing(error)
-    const why = this.#absent ? 'there is no such file' : error instanceof Error ? error.message : String(error)
+    const why = this.#absent ? 'there is no such file' : messageOf(error)
     const kept = this.#good === undefined ? 'every job goes to legacy' : 'the last good values are kept'
-    const message = `${this.origin}: ${why}; ${kept}`
-    const changed = this.#state !== 'unreachable' || this.#message !== message
-    this.#text = undefined
     this.#unknown = new Set()
-    this.#set('unreachable', message)
-    if (changed) this.#tell()
-    return changed
+    this.#set('unreachable', `${this.origin}: ${why}; ${kept}`)
+    this.#tell()
+    return true
   }
 
   /** Kept until the process ends: said in the health, once, and the values stay. */
   #fail(error: unknown): void {
     if (this.#fault !== undefined) return
-    this.#fault = `${this.origin}: ${error instanceof Error ? error.message : String(error)}`
+    this.#fault = `${this.origin}: ${messageOf(error)}`
     this.#tell()
   }
 
@@ -240,6 +269,10 @@ export class FileFlagSource implements FlagSource {
       }
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function goodOf(values: ReadonlyMap<string, FlagValue>): Good {

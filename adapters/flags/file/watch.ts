@@ -5,15 +5,10 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 
-/** Events of one save come close together; reading between them would find half a file. */
-const SETTLE_MS = 5
-/** A file that is written without a pause is read in between all the same. */
-const SETTLE_MAX_MS = 50
-
 export interface FileWatchOptions {
   readonly path: string
   readonly pollMs: number
-  /** Reads the file; answers whether it had changed. */
+  /** Reads the file; answers whether it had changed. Called again while it reads, it reads once more. */
   readonly check: () => Promise<boolean>
   /** For what `check` throws, which it should not. */
   readonly onError: (error: unknown) => void
@@ -23,8 +18,9 @@ export class FileWatch {
   readonly #options: FileWatchOptions
   readonly #poll: NodeJS.Timeout
   #closed = false
+  /** An event came since the last poll began. */
+  #told = false
   #watcher: FSWatcher | undefined
-  #settling: { readonly since: number; readonly timer: NodeJS.Timeout } | undefined
 
   constructor(options: FileWatchOptions) {
     this.#options = options
@@ -35,7 +31,6 @@ export class FileWatch {
   close(): void {
     this.#closed = true
     clearInterval(this.#poll)
-    clearTimeout(this.#settling?.timer)
     this.#watcher?.close()
   }
 
@@ -61,22 +56,16 @@ export class FileWatch {
   }
 
   #onEvent(): void {
-    const now = performance.now()
-    const since = this.#settling?.since ?? now
-    clearTimeout(this.#settling?.timer)
-    const wait = Math.max(0, Math.min(SETTLE_MS, since + SETTLE_MAX_MS - now))
-    const timer = setTimeout(() => {
-      this.#settling = undefined
-      this.#options.check().catch(this.#options.onError)
-    }, wait).unref()
-    this.#settling = { since, timer }
+    this.#told = true
+    this.#options.check().catch(this.#options.onError)
   }
 
   #onPoll(): void {
     if (this.#watcher === undefined) this.#watch()
+    this.#told = false
     this.#options.check().then((changed) => {
       // A change without an event: this watcher sees another folder than the path leads to by now.
-      if (changed && this.#settling === undefined && !this.#closed) this.#watch()
+      if (changed && !this.#told && !this.#closed) this.#watch()
     }, this.#options.onError)
   }
 }

@@ -132,7 +132,7 @@ export function canonical(values: ReadonlyMap<string, FlagValue>): string {
 }
 
 /** Answers false, and has changed nothing, when the file or the lock is not what it was. */
-async function replace(
+export async function replace(
   path: string,
   before: string | undefined,
   after: string,
