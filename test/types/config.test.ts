@@ -46,7 +46,7 @@ const config = defineConfig({
 })
 
 /** Never called: only its types matter. */
-export async function positive(cutover: typeof opened): Promise<void> {
+async function positive(cutover: typeof opened): Promise<void> {
   const sent: Enqueued = await cutover.enqueue(
     'parse-email',
     { mailbox: 'a', receivedAt: '2026-01-01' },
@@ -79,7 +79,7 @@ async function openIt() {
 }
 
 /** Never called: each line below a directive must be refused by the compiler. */
-export async function negative(): Promise<void> {
+async function negative(): Promise<void> {
   const cutover = opened
   // @ts-expect-error there is no such migration
   await cutover.enqueue('parse-mail', { mailbox: 'a', receivedAt: '2026-01-01' })
@@ -111,5 +111,7 @@ export async function negative(): Promise<void> {
 describe('types from the configuration', () => {
   test('importing a configuration opens nothing and keeps its migrations', () => {
     expectTypeOf(config.migrations).toHaveProperty('parse-email')
+    expectTypeOf(positive).returns.resolves.toBeVoid()
+    expectTypeOf(negative).returns.resolves.toBeVoid()
   })
 })
