@@ -6,6 +6,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
 import { type LedgerBed, type LedgerBench, openBench } from './ledger/bed.ts'
 import { controlContract } from './ledger/control.ts'
+import { differenceContract } from './ledger/differences.ts'
 import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
 import { randomContract } from './ledger/random.ts'
@@ -37,6 +38,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
 
     describe('rows', () => rowContract(bench))
     describe('pairs', () => pairContract(bench))
+    describe('differences', () => differenceContract(bench))
     describe('tallies', () => tallyContract(bench))
     describe('control', () => controlContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
