@@ -97,6 +97,20 @@ describe('group commit', () => {
     expect(await stored()).toHaveLength(50)
   })
 
+  it('lets the event loop turn while one call is awaited after the other', async () => {
+    let turns = 0
+    const timer = setInterval(() => {
+      turns += 1
+    }, 1)
+    const until = performance.now() + 150
+    for (let n = 0; performance.now() < until; n++) {
+      await insert(n)()
+      await stored()
+    }
+    clearInterval(timer)
+    expect(turns).toBeGreaterThan(3)
+  })
+
   it('undoes a work that throws, and it alone', async () => {
     const boom = new Error('boom')
     const results = await Promise.allSettled([
