@@ -26,6 +26,8 @@ export interface LogCheck {
   /** Second attempts at an effect, refused by its key. */
   readonly refused: number
   readonly stored: number
+  /** Of `neverCompleted`: ids whose handler ended, with an error each time. Not lost, as somebody was told. */
+  readonly failed: readonly string[]
   /** Runs that ended with an error, all arms. */
   readonly failedRuns: number
   /** Primary runs that ended well, by side. */
@@ -51,6 +53,7 @@ export async function checkLog(
 /** What is known of one id. */
 interface Seen {
   completed: number
+  failed: number
   storeEffects: number
   readonly sides: Set<string>
 }
@@ -90,6 +93,7 @@ class Counter {
       unreadable: this.unreadable,
       ranAgain: idsWhere(({ completed }) => completed > 1),
       refused: this.#refused,
+      failed: idsWhere(({ completed, failed }) => completed === 0 && failed > 0),
       stored: this.#stored.size,
       failedRuns: this.#failedRuns,
       completed: this.#completed,
@@ -100,10 +104,9 @@ class Counter {
   #addEnd(event: LoggedEvent & { kind: 'run-end' }, seen: Seen): void {
     this.#ended += 1
     if (!event.ok) this.#failedRuns += 1
-    else if (event.arm === 'primary') {
-      seen.completed += 1
-      this.#completed[event.side] += 1
-    }
+    if (event.arm !== 'primary') return
+    seen[event.ok ? 'completed' : 'failed'] += 1
+    if (event.ok) this.#completed[event.side] += 1
   }
 
   #addEffect(event: LoggedEvent & { kind: 'effect' }, seen: Seen): void {
@@ -117,7 +120,7 @@ class Counter {
   #seen(id: string): Seen {
     const known = this.#ids.get(id)
     if (known !== undefined) return known
-    const fresh: Seen = { completed: 0, storeEffects: 0, sides: new Set() }
+    const fresh: Seen = { completed: 0, failed: 0, storeEffects: 0, sides: new Set() }
     this.#ids.set(id, fresh)
     return fresh
   }

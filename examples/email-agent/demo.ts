@@ -1,0 +1,125 @@
+// `npm run demo`: e-mails flow through two queues while the dials turn from legacy to target, and in the end a report
+// says what happened. Exit codes: 0 nothing lost and nothing done twice, 1 otherwise, 2 wrong usage, 130 Ctrl-C.
+
+import { randomBytes } from 'node:crypto'
+import { join, relative } from 'node:path'
+import { CutoverError } from '../../src/index.ts'
+import { makeFolder } from './demo/folder.ts'
+import { type DemoOptions, parseOptions } from './demo/options.ts'
+import { STORE_VARIABLE } from './store.ts'
+
+const out = (text: string): void => void process.stdout.write(text)
+const tell = (text: string): void => void process.stderr.write(text)
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv, { write: out, error: tell })
+  if ('status' in options) return options.status
+  const { readEmails } = await import('./input.ts')
+  readEmails(options.input) // refused before anything is made
+  const folder = makeFolder(options.work)
+  const prefix = `demo-${randomBytes(3).toString('hex')}`
+  Object.assign(process.env, environment(options, folder, prefix))
+  const say = options.json ? (): void => {} : tell
+  say(introduction(options, folder))
+  return await run(options, { folder, prefix, say })
+}
+
+async function run(
+  options: DemoOptions,
+  { folder, prefix, say }: { folder: string; prefix: string; say: (text: string) => void },
+): Promise<number> {
+  const stop = new AbortController()
+  let endAll = (): void => {}
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) endAll()
+    else say(`\n${signal}: ending the processes (once more: at once)\n`)
+    stop.abort(signal)
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // only now: the configuration reads the environment when it is loaded
+  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }] = await Promise.all([
+    import('./demo/run.ts'),
+    import('./demo/outcome.ts'),
+    import('../../src/report/text.ts'),
+  ])
+  const { input, jobs, json, redis } = options
+  try {
+    const onChildren = (children: { kill(): void }): void => {
+      endAll = () => children.kill()
+    }
+    const env = { ...process.env }
+    const result = await runDemo({ input, jobs, json, prefix, folder, env, signal: stop.signal, onChildren })
+    const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+    const width = process.stdout.columns ?? 100
+    if (json) out(`${JSON.stringify(result.model, null, 2)}\n`)
+    else out(`\n${textReport(result.model, { colours, width })}\n${outcomeText(result, jobs)}`)
+    const faults = faultsOf(result, jobs)
+    if (json && faults.length > 0) tell(`${faults.join('\n')}\n`)
+    if (faults.length === 0 && redis !== undefined) {
+      const { removeKeys } = await import('./demo/redis-keys.ts')
+      say(`removed ${await removeKeys(redis, prefix)} keys of this run from Redis\n`)
+    } else if (faults.length > 0) say(leftovers(options, folder, prefix))
+    return faults.length === 0 ? 0 : 1
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+    say(`Stopped before the end. ${leftovers(options, folder, prefix)}`)
+    return stop.signal.reason === 'SIGTERM' ? 143 : 130
+  }
+}
+
+/** What the configuration, in this process and in all of its children, reads. */
+function environment({ queues, redis }: DemoOptions, folder: string, prefix: string): NodeJS.ProcessEnv {
+  return {
+    EMAIL_AGENT_FOLDER: folder,
+    EMAIL_AGENT_QUEUES: queues,
+    EMAIL_AGENT_PREFIX: prefix,
+    ...(redis === undefined ? {} : { EMAIL_AGENT_REDIS: redis }),
+    [STORE_VARIABLE]: join(folder, 'mail'),
+    // Both sides are to differ by their parsers, not by where they run.
+    TZ: 'UTC',
+    LANG: 'C.UTF-8',
+  }
+}
+
+function introduction({ jobs, queues, redis }: DemoOptions, folder: string): string {
+  const here = relative('', folder)
+  const variables = [
+    `EMAIL_AGENT_FOLDER=${here}`,
+    ...(redis === undefined
+      ? []
+      : [
+          `EMAIL_AGENT_QUEUES=${queues}`,
+          `EMAIL_AGENT_PREFIX=${process.env['EMAIL_AGENT_PREFIX']}`,
+          'EMAIL_AGENT_REDIS=…',
+        ]),
+  ]
+  const [legacy, target] = queues.split(',')
+  const cli = `${relative('', join(import.meta.dirname, '../../src/cli/bin.ts'))}`
+  const config = relative('', join(import.meta.dirname, 'cutover.config.ts'))
+  return [
+    `Two migrations of ${jobs} jobs each, from ${legacy} to ${target}; a producer and two workers, each a process.`,
+    `Files: ${here} (pids.json: whom to kill -9 if you like; *.log: what they say)`,
+    'From another terminal, while it runs:',
+    `  ${variables.join(' ')} npx node ${cli} status --config ${config}`,
+    '',
+    '',
+  ].join('\n')
+}
+
+function leftovers({ redis }: DemoOptions, folder: string, prefix: string): string {
+  const keys = redis === undefined ? '' : `, and in Redis the keys ${prefix}*`
+  return `Left to look at: ${relative('', folder)}${keys}\n`
+}
+
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status
+  },
+  (error: unknown) => {
+    const expected = error instanceof CutoverError
+    tell(expected ? `${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`)
+    if (expected && error.code === 'usage') tell('npm run demo -- --help tells the options\n')
+    process.exitCode = expected && error.code === 'usage' ? 2 : 1
+  },
+)

@@ -1,0 +1,138 @@
+// Keeps the application's processes alive: what dies is started again after a short pause, whoever killed it. Which
+// process is which is in `pids.json` in the work folder.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CutoverError } from '../../../src/index.ts'
+import { replaceFile } from './folder.ts'
+import type { FromChild, Go } from './messages.ts'
+
+const PROCESS = join(import.meta.dirname, '..', 'process.ts')
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2000
+/** A process that dies this often before it is ready will not become so. */
+const MOST_FALSE_STARTS = 5
+const STOP_MS = 8000
+
+export interface ChildrenOptions {
+  readonly folder: string
+  readonly env: NodeJS.ProcessEnv
+  /** Name → arguments of `process.ts`. */
+  readonly roles: Readonly<Record<string, readonly string[]>>
+  readonly onMessage: (role: string, message: FromChild) => void
+  readonly onDeath: (role: string, how: string) => void
+}
+
+interface Kept {
+  readonly role: string
+  readonly args: readonly string[]
+  process?: ChildProcess
+  starts: number
+  /** Deaths since it was last ready. */
+  falseStarts: number
+  again?: NodeJS.Timeout
+}
+
+export class Children {
+  readonly #options: ChildrenOptions
+  readonly #kept: Map<string, Kept>
+  /** Rejects when a process cannot be kept alive. */
+  readonly failed: Promise<never>
+  #fail: (error: CutoverError) => void = () => {}
+  #stopping = false
+
+  constructor(options: ChildrenOptions) {
+    this.#options = options
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    this.failed.catch(() => {}) // whoever waits for it hears of it
+    this.#kept = new Map(
+      Object.entries(options.roles).map(([role, args]) => [role, { role, args, starts: 0, falseStarts: 0 }]),
+    )
+  }
+
+  /** Processes that died and were started again. */
+  get restarts(): number {
+    return [...this.#kept.values()].reduce((sum, { starts }) => sum + Math.max(0, starts - 1), 0)
+  }
+
+  start(): void {
+    for (const kept of this.#kept.values()) this.#start(kept)
+  }
+
+  send(role: string, message: Go): void {
+    const child = this.#kept.get(role)?.process
+    // one that dies at this moment is told again when it is ready
+    if (child?.connected) child.send(message, () => {})
+  }
+
+  #start(kept: Kept): void {
+    const { folder, env, onMessage, onDeath } = this.#options
+    const log = openSync(this.#logOf(kept), 'a')
+    const child = spawn(process.execPath, [PROCESS, ...kept.args], { env, stdio: ['ignore', log, log, 'ipc'] })
+    closeSync(log)
+    kept.process = child
+    kept.starts += 1
+    this.#writePids(folder)
+    child.on('message', (message: FromChild) => {
+      if (message.kind === 'ready') kept.falseStarts = 0
+      if (message.kind === 'unable') this.#fail(new CutoverError('config-invalid', message.message))
+      else onMessage(kept.role, message)
+    })
+    child.once('error', (cause) => this.#fail(new CutoverError('usage', `${kept.role} cannot be started`, { cause })))
+    child.once('exit', (code, signal) => {
+      if (this.#stopping) return
+      onDeath(kept.role, signal ?? `status ${code}`)
+      this.#startAgain(kept)
+    })
+  }
+
+  #startAgain(kept: Kept): void {
+    kept.falseStarts += 1
+    if (kept.falseStarts >= MOST_FALSE_STARTS) {
+      const lines = readFileSync(this.#logOf(kept), 'utf8').trimEnd().split('\n').slice(-12).join('\n')
+      const message = `the process ${kept.role} ended ${kept.falseStarts} times before it was ready; its last lines in ${this.#logOf(kept)}:\n${lines}`
+      this.#fail(new CutoverError('usage', message))
+      return
+    }
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (kept.falseStarts - 1))
+    kept.again = setTimeout(() => this.#start(kept), pause)
+  }
+
+  #logOf({ role }: Kept): string {
+    return join(this.#options.folder, `${role}.log`)
+  }
+
+  #writePids(folder: string): void {
+    const pids = [...this.#kept.values()].map(({ role, process: child, starts }) => [role, { pid: child?.pid, starts }])
+    const text = JSON.stringify({ parent: process.pid, children: Object.fromEntries(pids) }, null, 2)
+    replaceFile(join(folder, 'pids.json'), `${text}\n`)
+  }
+
+  /** Asks all to end and waits; who does not in time is killed. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.all([...this.#kept.values()].map((kept) => stopChild(kept)))
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    this.#stopping = true
+    for (const { process: child, again } of this.#kept.values()) {
+      clearTimeout(again)
+      child?.kill('SIGKILL')
+    }
+  }
+}
+
+async function stopChild({ process: child, again }: Kept): Promise<void> {
+  clearTimeout(again)
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+  await gone
+  clearTimeout(late)
+}
