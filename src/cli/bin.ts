@@ -1,0 +1,39 @@
+// The program: this process's streams and arguments, handed to `run`.
+//
+// Standard output belongs to the command's answer. What the user's configuration prints goes to standard error, and
+// what fails in the background (a client that it opened, a Redis that is down) never ends a command under way.
+
+import { failureOf } from './failure.ts'
+import { redactSecrets } from './redact.ts'
+import { run } from './run.ts'
+
+const say = (text: string): void => {
+  process.stderr.write(redactSecrets(text))
+}
+
+for (const method of ['log', 'info', 'debug', 'dir', 'table'] as const) console[method] = console.error.bind(console)
+
+const background = (error: unknown): void => {
+  say(`cutover: in the background: ${failureOf(error).message}\n`)
+}
+process.on('unhandledRejection', background)
+process.on('uncaughtException', background)
+
+// `cutover report | head`: nobody reads on, which is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  say(`cutover: standard output cannot be written: ${error.message}\n`)
+  process.exit(1)
+})
+
+const exit = await run(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  cwd: process.cwd(),
+  env: process.env,
+  isTTY: process.stdout.isTTY === true,
+  ...(process.stdout.columns === undefined ? {} : { columns: process.stdout.columns }),
+})
+
+// What the configuration may have opened must not keep the program; what was printed must have gone out.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exit)))

@@ -1,0 +1,243 @@
+// Would it work right now, on this machine, with these servers? Each part is asked by itself; none keeps another from
+// being looked at.
+
+import type { Command } from 'commander'
+import type { MigrationSettings } from '../../config/resolve.ts'
+import type { PresenceRecord } from '../../ports/ledger.ts'
+import type { CapabilityName, QueueCounts } from '../../ports/queue.ts'
+import { formatMs, plural } from '../../report/format.ts'
+import { SIDES, type Side } from '../../vocabulary/job.ts'
+import { failureOf } from '../failure.ts'
+import { Findings } from '../findings.ts'
+import type { FlagView } from '../flag-view.ts'
+import { inspectFlags, inspectLibraries, inspectMigrations } from '../inspect.ts'
+import type { Answer, Call } from '../io.ts'
+import { examples } from '../options.ts'
+import { packageVersion } from '../package.ts'
+import { isLive } from '../processes.ts'
+import type { Cli } from '../run.ts'
+import { inTime, type Session, withSession } from '../session.ts'
+
+export function doctorCommand(program: Command, cli: Cli): void {
+  program
+    .command('doctor')
+    .description('would it work right now? versions, ledger, queues, workers, flags, clocks')
+    .addHelpText(
+      'after',
+      examples(['cutover doctor', 'cutover doctor --json | jq ".checks[] | select(.status != \\"ok\\")"']),
+    )
+    .action(cli.action(doctor))
+}
+
+/** A clock farther than this from the ledger's makes times in logs hard to read. */
+const SKEW_NOTED_MS = 1000
+const NODE_NEEDED = 24
+
+async function doctor(call: Call): Promise<Answer> {
+  return await withSession(call, async (session) => {
+    const findings = new Findings()
+    inspectVersions(findings)
+    const all = inspectMigrations(session, findings)
+    inspectLibraries(session, all, findings)
+    if (all.length === 0) return findings.answer()
+    const ledgerIsThere = await inspectLedger(session, findings)
+    const flags = await inspectFlags(session, all, findings)
+    for (const [at, settings] of all.entries()) {
+      inspectCapabilities(settings, findings)
+      await inspectQueues(session, settings, findings)
+      if (ledgerIsThere) await inspectProcesses(session, settings, flags[at], findings)
+    }
+    return findings.answer()
+  })
+}
+
+function inspectVersions(findings: Findings): void {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major >= NODE_NEEDED) findings.add('versions', 'node', 'ok', process.versions.node)
+  else findings.add('versions', 'node', 'bad', process.versions.node, `install Node ${NODE_NEEDED} or newer`)
+  findings.add('versions', 'cutover', 'ok', packageVersion())
+}
+
+async function inspectLedger(session: Session, findings: Findings): Promise<boolean> {
+  try {
+    const ledger = await session.ledger()
+    const asked = Date.now()
+    const { now, roundTripMs } = await ledger.ping()
+    findings.add('ledger', ledger.kind, 'ok', `reachable, round trip ${formatMs(roundTripMs)}`)
+    // the ledger's clock was read somewhere between question and answer
+    const skew = Math.max(0, Math.abs(now - (asked + Date.now()) / 2) - roundTripMs)
+    if (skew <= SKEW_NOTED_MS)
+      findings.add('ledger', 'clock', 'ok', `within ${formatMs(Math.ceil(skew))} of this machine's`)
+    else
+      findings.add('ledger', 'clock', 'warn', `${formatMs(skew)} away from this machine's`, 'let NTP set both clocks')
+    for (const { name, value, status, advice } of await ledger.facts())
+      findings.add('ledger', name, status, value, advice)
+    return true
+  } catch (error) {
+    findings.add('ledger', session.config.ledger.kind, 'bad', failureOf(error).message)
+    return false
+  }
+}
+
+const REFUSED: readonly { readonly name: CapabilityName; readonly what: string }[] = [
+  { name: 'delay', what: 'enqueue with delay' },
+  { name: 'priority', what: 'enqueue with priority' },
+]
+
+/** What one side lacks is refused on both, so that a flip of the flag loses nothing. */
+function inspectCapabilities(settings: MigrationSettings, findings: Findings): void {
+  for (const { name, what } of REFUSED) {
+    const lacking = SIDES.filter((side) => settings[side].capabilities[name] !== true)
+    if (lacking.length === 0) continue
+    const who = lacking.map((side) => `${settings[side].kind} (${side})`).join(' and ')
+    findings.add(
+      settings.name,
+      name,
+      lacking.length === SIDES.length ? 'ok' : 'warn',
+      `${what} is refused: ${who} lacks it`,
+    )
+  }
+  if (!settings.shadowable) {
+    findings.add(
+      ...([settings.name, 'shadow', 'warn', 'off: nothing is compared before jobs go to target'] as const),
+      "set shadow: 'effects-declared' once every effect goes through ctx.effect",
+    )
+  }
+}
+
+const COUNTS_MS = 5_000
+
+async function inspectQueues(session: Session, settings: MigrationSettings, findings: Findings): Promise<void> {
+  for (const side of SIDES) {
+    for (const shadow of settings.shadowable ? [false, true] : [false]) {
+      const name = `${side} ${shadow ? 'shadow ' : ''}queue`
+      try {
+        const queue = await session.queue(settings, side, shadow)
+        const counts = await inTime(queue.counts(), COUNTS_MS, 'queue-unavailable', `${settings.name}: the ${name}`)
+        const parked =
+          counts.parked > 0 ? 'look at parked jobs: they came late, damaged or from a newer version' : undefined
+        findings.add(
+          settings.name,
+          name,
+          parked === undefined ? 'ok' : 'warn',
+          `${queue.kind} "${queue.name}": ${countsText(counts)}`,
+          parked,
+        )
+      } catch (error) {
+        findings.add(settings.name, name, 'bad', failureOf(error).message)
+      }
+    }
+  }
+}
+
+function countsText({ waiting, delayed, running, failed, parked, oldestReadyMs }: QueueCounts): string {
+  const oldest = oldestReadyMs === undefined ? '' : `, the oldest for ${formatMs(oldestReadyMs)}`
+  return `${waiting} waiting${oldest}, ${delayed} delayed, ${running} running, ${failed} failed, ${parked} parked`
+}
+
+async function inspectProcesses(
+  session: Session,
+  settings: MigrationSettings,
+  flag: FlagView | undefined,
+  findings: Findings,
+): Promise<void> {
+  const { name } = settings
+  try {
+    const ledger = await session.ledgerOf(settings)
+    const [state, presence] = await Promise.all([ledger.control(), ledger.presence()])
+    const live = presence.filter(isLive)
+    const { latch } = state
+    if (latch.set)
+      findings.add(name, 'latch', 'warn', 'set: every job goes to legacy', `cutover unlatch ${name}, when it may go on`)
+    else findings.add(name, 'latch', 'ok', 'off')
+    inspectWorkers(settings, live, latch.set ? undefined : flag, findings)
+    inspectProducers(settings, live, flag, findings)
+  } catch (error) {
+    findings.add(name, 'processes', 'bad', failureOf(error).message)
+  }
+}
+
+/** A missing worker is bad where jobs come in for it, else a thing to know. */
+function inspectWorkers(
+  settings: MigrationSettings,
+  live: readonly PresenceRecord[],
+  flag: FlagView | undefined,
+  findings: Findings,
+): void {
+  const produced = live.some(({ produces }) => produces)
+  const target = flag?.target ?? 0
+  const shadow = settings.shadowable ? (flag?.shadow ?? 0) : 0
+  const gets: Readonly<Record<Side, boolean>> = { legacy: target < 1, target: target > 0 }
+  const getsShadows: Readonly<Record<Side, boolean>> = {
+    legacy: shadow > 0 && target > 0,
+    target: shadow > 0 && target < 1,
+  }
+  for (const side of SIDES) {
+    const versions = new Set(live.flatMap(({ works }) => works[side] ?? []))
+    const workers = live.filter(({ works }) => works[side] !== undefined).length
+    const of = versions.size === 0 ? '' : `, version ${[...versions].join(', ')}`
+    report(findings, settings.name, `${side} workers`, { n: workers, of, needed: produced && gets[side] })
+    if (!settings.shadowable) continue
+    const shadowWorkers = live.filter(({ shadows }) => shadows.includes(side)).length
+    report(findings, settings.name, `${side} shadow workers`, {
+      n: shadowWorkers,
+      of: '',
+      needed: produced && getsShadows[side],
+    })
+  }
+}
+
+function report(
+  findings: Findings,
+  area: string,
+  name: string,
+  { n, of, needed }: { readonly n: number; readonly of: string; readonly needed: boolean },
+): void {
+  if (n > 0) findings.add(area, name, 'ok', `${plural(n, 'live process', 'live processes')}${of}`)
+  else
+    findings.add(
+      area,
+      name,
+      needed ? 'bad' : 'warn',
+      needed ? 'none, and jobs come in for them' : 'none',
+      'start a worker that calls cutover.work',
+    )
+}
+
+function inspectProducers(
+  settings: MigrationSettings,
+  live: readonly PresenceRecord[],
+  flag: FlagView | undefined,
+  findings: Findings,
+): void {
+  const { name } = settings
+  const producers = live.filter(({ produces }) => produces)
+  findings.add(name, 'producers', producers.length === 0 ? 'warn' : 'ok', `${producers.length} live`)
+  const behind = live.filter(({ flagRevision }) => flag?.revision != null && flagRevision !== flag.revision)
+  if (behind.length > 0) {
+    findings.add(
+      name,
+      'flag values',
+      'warn',
+      `${behind.length} of ${plural(live.length, 'live process', 'live processes')} have other flag values than this one`,
+      'wait a second; if it stays, they read another flag source',
+    )
+  }
+  const ill = live.filter(({ flagHealth }) => flagHealth !== 'ok')
+  if (ill.length > 0)
+    findings.add(
+      name,
+      'flag channel',
+      'warn',
+      `not well in ${plural(ill.length, 'live process', 'live processes')}: ${[...new Set(ill.map((each) => each.flagHealth))].join(', ')}`,
+    )
+  const skew = Math.max(0, ...live.map(({ skewMs }) => Math.abs(skewMs)))
+  if (skew > SKEW_NOTED_MS)
+    findings.add(
+      name,
+      'clocks',
+      'warn',
+      `a live process is ${formatMs(skew)} away from the ledger's clock`,
+      'let NTP set the clocks',
+    )
+}

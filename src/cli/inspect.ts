@@ -1,0 +1,143 @@
+// What can be said of a configuration without opening a connection? Shared by `check` and `doctor`.
+
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { MigrationSettings } from '../config/resolve.ts'
+import { formatShare } from '../vocabulary/dials.ts'
+import { formatDuration } from '../vocabulary/duration.ts'
+import { SIDES } from '../vocabulary/job.ts'
+import { failureOf } from './failure.ts'
+import type { Findings } from './findings.ts'
+import { dialsText, type FlagView, viewFlag } from './flag-view.ts'
+import { installedVersion } from './package.ts'
+import type { Session } from './session.ts'
+
+/** Every migration that is valid; what is not is among the findings. */
+export function inspectMigrations(session: Session, findings: Findings): readonly MigrationSettings[] {
+  findings.add('config', 'file', 'ok', session.path)
+  let names: readonly string[]
+  try {
+    names = session.names
+    findings.add('config', 'namespace', 'ok', session.namespace)
+  } catch (error) {
+    findings.add('config', 'top', 'bad', failureOf(error).message)
+    return []
+  }
+  return names.flatMap((name) => {
+    try {
+      const settings = session.settings(name)
+      inspectMigration(session, settings, findings)
+      return [settings]
+    } catch (error) {
+      findings.add(name, 'settings', 'bad', failureOf(error).message)
+      return []
+    }
+  })
+}
+
+function inspectMigration(session: Session, settings: MigrationSettings, findings: Findings): void {
+  const { name, legacy, target, timeoutMs, attempts, ledger, plan } = settings
+  const times = `time-out ${formatDuration(timeoutMs)}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, deadline ${formatDuration(ledger.deadlineMs)}, kept ${formatDuration(ledger.retainMs)}`
+  findings.add(name, 'settings', 'ok', `${legacy.kind} → ${target.kind}; ${times}`)
+  if (sameQueue(settings)) {
+    findings.add(
+      ...([name, 'queues', 'warn', 'legacy and target are of the same kind and have the same queue name'] as const),
+      'unless they are on different servers, each side takes the jobs of the other: give target a name of its own',
+    )
+  }
+  if (plan !== undefined && !existsSync(resolve(dirname(session.path), plan))) {
+    findings.add(name, 'plan', 'warn', `there is no ${resolve(dirname(session.path), plan)}`, 'cutover init writes one')
+  }
+}
+
+function sameQueue({ legacy, target }: MigrationSettings): boolean {
+  if (legacy.kind !== target.kind) return false
+  const [a, b] = [legacy.create().name, target.create().name]
+  // a queue that is made when needed is called by its kind until then
+  return a === b && a !== legacy.kind
+}
+
+/** The libraries that adapters load late, and from which to install them. */
+const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
+  'bee-queue': ['bee-queue'],
+  bullmq: ['bullmq', 'ioredis'],
+  redis: ['ioredis'],
+}
+
+export function inspectLibraries(session: Session, all: readonly MigrationSettings[], findings: Findings): void {
+  const kinds = new Set<string>()
+  for (const settings of all) for (const side of SIDES) kinds.add(settings[side].kind)
+  if (typeof session.config.ledger?.kind === 'string') kinds.add(session.config.ledger.kind)
+  const needed = new Map<string, string>()
+  for (const kind of kinds) for (const library of LIBRARIES[kind] ?? []) needed.set(library, kind)
+  for (const [library, kind] of needed) {
+    const version = installedVersion(library)
+    if (version !== undefined) findings.add('library', library, 'ok', version)
+    else {
+      // a queue handed in brings its own library, under whatever name
+      const status = kind === 'bee-queue' ? 'warn' : 'bad'
+      findings.add('library', library, status, `not found; the ${kind} adapter needs it`, `npm install ${library}`)
+    }
+  }
+  if (needed.size === 0) findings.add('library', 'optional libraries', 'ok', 'none is needed')
+}
+
+/** The values of each migration's flag. */
+export async function inspectFlags(
+  session: Session,
+  all: readonly MigrationSettings[],
+  findings: Findings,
+): Promise<readonly FlagView[]> {
+  const views = await Promise.all(all.map((settings) => viewFlag(session, settings)))
+  const [first] = views
+  if (first === undefined) return []
+  const where = first.origin === null ? first.kind : `${first.kind} ${first.origin}`
+  const age = first.ageMs === null ? '' : `, last good answer ${formatDuration(first.ageMs)} ago`
+  if (first.state === 'ok') findings.add('flags', 'source', 'ok', `${where}${age}`)
+  else {
+    const bad = first.state === 'broken' || first.state === 'refused' || first.state === 'failed'
+    findings.add('flags', 'source', bad ? 'bad' : 'warn', `${where}: ${first.state}\n${first.message ?? ''}`.trimEnd())
+  }
+  for (const [at, view] of views.entries()) inspectFlag(all[at]!, view, findings)
+  return views
+}
+
+function inspectFlag(settings: MigrationSettings, view: FlagView, findings: Findings): void {
+  const { name } = settings
+  if (view.state === 'failed') return
+  if (view.reading === 'missing') {
+    findings.add(
+      name,
+      'flag',
+      'warn',
+      `"${view.name}" has no value: every job goes to legacy`,
+      `cutover flag set ${name} --target 0% --shadow 0%`,
+    )
+    return
+  }
+  const kindIsBoolean = view.reading === 'boolean'
+  if (kindIsBoolean && settings.flagKind !== 'boolean') {
+    findings.add(
+      name,
+      'flag',
+      'bad',
+      `"${view.name}" is a boolean flag, the migration expects dials`,
+      "write { target: 25%, shadow: 100% }, or set flagKind: 'boolean'",
+    )
+    return
+  }
+  const quiet = (view.shadow ?? 0) > 0 && !settings.shadowable
+  if (quiet) {
+    findings.add(
+      ...([
+        name,
+        'flag',
+        'warn',
+        `shadow ${formatShare(view.shadow ?? 0)}, but nothing is shadowed: the migration has shadow: 'off'`,
+      ] as const),
+      "set shadow: 'effects-declared' once every effect goes through ctx.effect",
+    )
+    return
+  }
+  findings.add(name, 'flag', 'ok', dialsText(view))
+}

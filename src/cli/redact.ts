@@ -1,0 +1,18 @@
+// What must never be printed? Passwords in URLs, wherever they come from: every byte of output passes through here.
+
+/** `user:password@` of any URL. A raw `@` in a password is covered, up to the last one before the path. */
+const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"<>`]*@/gi
+/** Secrets that some servers take in the query. */
+const QUERY = /([?&](?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?token|auth)=)[^\s&#"'<>`]+/gi
+
+export function redactSecrets(text: string): string {
+  return text.replace(USER_INFO, '$1***@').replace(QUERY, '$1***')
+}
+
+/** The same value with every text in it redacted, names of fields too. */
+export function redactDeep(value: unknown): unknown {
+  if (typeof value === 'string') return redactSecrets(value)
+  if (Array.isArray(value)) return value.map(redactDeep)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [redactSecrets(name), redactDeep(item)]))
+}
