@@ -9,6 +9,7 @@ import type { Queue } from '../../src/ports/queue.ts'
 import { type Bench, type QueueHarness, queueContract } from '../contract/queue-contract.ts'
 import { ACK, enqueueAll, job } from '../contract/queue-kit.ts'
 import { beeQueue1 } from '../fixtures/bee-queue-1.ts'
+import { breakable, breaks } from '../fixtures/breakable.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 const skip = !hasRedis()
@@ -37,6 +38,7 @@ const VERSIONS = [
 
 for (const { title, make, Class, module, factory } of VERSIONS) {
   const harness = async (): Promise<QueueHarness> => {
+    const proxy = await breakable(redis.port)
     const options = { queue: `q-${randomUUID()}`, redis: redis.url, stallInterval: 600 }
     return {
       spec: () => make(options),
@@ -58,7 +60,8 @@ for (const { title, make, Class, module, factory } of VERSIONS) {
         progress: (queue, bench) =>
           proveProgress(queue, bench, new Class(queue.name, { redis: redis.url as never, isWorker: false })),
       },
-      stop: async () => {},
+      connection: { ...breaks(proxy), spec: () => make({ ...options, redis: `redis://127.0.0.1:${proxy.port}` }) },
+      stop: () => proxy.stop(),
     }
   }
   queueContract({ name: title, create: harness, stallWindowMs: 1_500, skip })

@@ -7,6 +7,7 @@ import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { Queue } from '../../src/ports/queue.ts'
 import { type Bench, type QueueHarness, queueContract } from '../contract/queue-contract.ts'
 import { ACK, enqueueAll, job, jobs } from '../contract/queue-kit.ts'
+import { breakable, breaks } from '../fixtures/breakable.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 const skip = !hasRedis()
@@ -19,6 +20,7 @@ afterAll(() => redis?.stop())
 const STALL = { lockDuration: 600, stalledInterval: 400, maxStalledCount: 3 }
 
 async function harness(): Promise<QueueHarness> {
+  const proxy = await breakable(redis.port)
   const queue = `q-${randomUUID()}`
   const options = { queue, connection: redis.url, worker: STALL }
   const connection = { url: redis.url }
@@ -39,7 +41,8 @@ async function harness(): Promise<QueueHarness> {
       return { stop: () => worker.close() }
     },
     prove: { neverStarted, pause, progress, jobNames },
-    stop: async () => {},
+    connection: { ...breaks(proxy), spec: () => bullmq({ ...options, connection: `redis://127.0.0.1:${proxy.port}` }) },
+    stop: () => proxy.stop(),
   }
 }
 

@@ -109,8 +109,8 @@ async function sourceOf(options: ConnectOptions): Promise<Source> {
     return { name: queue, prefix, client, own: false }
   }
   const { Redis } = (await loadLibrary(KIND, 'bullmq ioredis', () => import('ioredis'))) as typeof import('ioredis')
-  // A producer must be able to say "unknown" soon; a worker's copy waits instead.
-  const fast = { enableOfflineQueue: false, maxRetriesPerRequest: 1 }
+  // A producer must say "unknown" at once when its connection breaks; a worker's copy waits and sends again instead.
+  const fast = { enableOfflineQueue: false, maxRetriesPerRequest: 0 }
   const { url, ...rest } = typeof connection === 'string' ? { url: connection } : ({ ...connection } as Settings)
   const settings = { ...rest, ...fast } as Settings
   const client = url === undefined ? new Redis(settings) : new Redis(url, settings)

@@ -92,6 +92,13 @@ class Active {
   }
 }
 
+/** BullMQ waits for ever for a blocking connection that it closes in the middle of reconnecting. */
+async function reachable(worker: Worker): Promise<void> {
+  const blocking = (await worker.getBackend().blockingClient) as unknown as Redis | undefined
+  if (blocking === undefined || blocking.status === 'ready') return
+  await new Promise((resolve) => blocking.once('ready', () => resolve(undefined)))
+}
+
 function consumerOf(worker: Worker, client: Redis, active: Active): BullConsumer {
   let closing: Promise<void> | undefined
   const close = (force: boolean): Promise<void> => {
@@ -103,8 +110,16 @@ function consumerOf(worker: Worker, client: Redis, active: Active): BullConsumer
       const end = Date.now() + timeoutMs
       // Takes no further job, but keeps the locks of those that run; `close` would wait for them without a bound.
       await worker.pause(true)
-      if (!(await settles(active.none(), timeoutMs))) return false
-      return settles(close(false), Math.max(1, end - Date.now()))
+      const left = (): number => Math.max(1, end - Date.now())
+      if (
+        closing === undefined &&
+        !(await settles(
+          active.none().then(() => reachable(worker)),
+          left(),
+        ))
+      )
+        return false
+      return settles(close(false), left())
     },
     abandon: async () => {
       if (await settles(close(true), 2_000)) return
