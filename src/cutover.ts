@@ -106,6 +106,7 @@ export class Cutover<I, J, R, E, L, T> {
         new Runtime({
           settings,
           ledger,
+          ledgerStore: () => this.#ledger.store,
           flags: this.#flags,
           by: this.#by,
           log: this.#log,

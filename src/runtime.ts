@@ -22,6 +22,8 @@ import type { Route, Side } from './vocabulary/job.ts'
 export interface RuntimeOptions {
   readonly settings: MigrationSettings
   readonly ledger: () => Promise<MigrationLedger>
+  /** `Ledger.store`. */
+  readonly ledgerStore: () => string | undefined
   readonly flags: FlagSource
   readonly by: string
   readonly log: Logger
@@ -53,6 +55,8 @@ export class Runtime {
   readonly dispatcher: Dispatcher
   readonly #o: RuntimeOptions
   readonly #queues = new Map<string, Promise<Queue>>()
+  /** `Queue.store` of those that are open. */
+  readonly #stores = new Map<string, string | undefined>()
   readonly #fence: Fence
   readonly #unrecorded: Unrecorded
   readonly #sweeper: Sweeper
@@ -81,6 +85,8 @@ export class Runtime {
       watch: this.watch,
       queue,
       shadowQueue: (side) => this.shadowQueue(side),
+      queueStore: (side) => this.#stores.get(side),
+      ledgerStore: options.ledgerStore,
       emit,
       ...(options.forced === undefined ? {} : { forced: options.forced }),
     })
@@ -124,6 +130,7 @@ export class Runtime {
       opening = (async () => {
         const queue = await create()
         await queue.open()
+        this.#stores.set(name, queue.store)
         return queue
       })()
       this.#queues.set(name, opening)

@@ -102,7 +102,10 @@ export interface PinRequest {
   /** The job is due `delayMs` after the pin. */
   readonly delayMs: number
   readonly maxAttempts: number
-  /** Key hash mod 2^20, the bit of the first-of-key test; undefined when the key is the id (always first). */
+  /**
+   * Key hash mod 2^20, the bit of the first-of-key test; undefined when the key is the id (always first). -1: this
+   * producer has had the key in this epoch, it is not the first and nothing is tested.
+   */
   readonly keySlot?: number
   /** Key hash mod 64. */
   readonly group: number
@@ -486,6 +489,11 @@ export interface LedgerFact {
 
 export interface Ledger {
   readonly kind: string
+  /**
+   * Names the store whose transactions this ledger shares: calls to a queue with the same `store` that are made in the
+   * same tick are committed together, or not at all. Undefined: it shares with nobody.
+   */
+  readonly store?: string | undefined
   /** Connects, creates or migrates what is stored. `ledger-unavailable`, `ledger-schema`, `adapter-missing`. */
   open(): Promise<void>
   /** The handle of a migration; needs `open` first. Cheap; the same settings give the same handle. */

@@ -127,6 +127,8 @@ export interface Queue<Native = unknown> {
   /** The backend's queue name, for people. */
   readonly name: string
   readonly capabilities: Capabilities
+  /** See `Ledger.store`. */
+  readonly store?: string | undefined
   /** Connects; loads the backend's library. Called before anything else, may be called again. `adapter-missing`, `adapter-version`. */
   open(): Promise<void>
   /** One answer a job, in order; never throws for what a job's answer can say. */

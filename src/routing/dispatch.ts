@@ -21,6 +21,7 @@ import {
   SIDES,
   type Side,
   type Stamp,
+  sideOf,
   sideOfArm,
 } from '../vocabulary/job.ts'
 import type { ControlWatch } from './control-watch.ts'
@@ -28,6 +29,7 @@ import { decide } from './decide.ts'
 import { isControl, keyGroup, keyPosition, keySlot } from './hash.ts'
 import { LateNotes } from './late-notes.ts'
 import type { Prepared } from './prepare.ts'
+import { SeenKeys } from './seen-keys.ts'
 import { ShadowSender } from './shadow-sender.ts'
 
 /** What `enqueue` answers. */
@@ -48,6 +50,9 @@ export interface DispatcherOptions {
   /** The opened main queue of a side. */
   readonly queue: (side: Side) => Promise<Queue>
   readonly shadowQueue: (side: Side) => Promise<Queue>
+  /** `Queue.store` of a side's opened queue, `Ledger.store` of the opened ledger. */
+  readonly queueStore: (side: Side) => string | undefined
+  readonly ledgerStore: () => string | undefined
   readonly emit: EmitEvent
   /** For tests of handlers: the route of every job. */
   readonly forced?: Route
@@ -69,6 +74,7 @@ export class Dispatcher {
   readonly #sends: Readonly<Record<Side, Grouper<OutgoingJob, EnqueueAnswer>>>
   readonly #shadows: ShadowSender
   readonly #notes: LateNotes
+  readonly #seen = new SeenKeys()
   readonly #inFlight = new Set<{ readonly since: number }>()
 
   constructor(options: DispatcherOptions) {
@@ -115,7 +121,9 @@ export class Dispatcher {
     await this.#ready()
     const ticket = this.#enter()
     try {
-      const answer = await this.#pins.ask(this.#pinRequest(job))
+      const request = this.#pinRequest(job)
+      if (job.fresh && this.#sharesStore(sideOf(request.route))) return await this.#sendAtOnce(job, request)
+      const answer = await this.#pins.ask(request)
       return await this.#store({ job, answer }, (side, outgoing) => this.#sends[side].ask(outgoing))
     } catch (cause) {
       if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
@@ -123,6 +131,42 @@ export class Dispatcher {
     } finally {
       this.#inFlight.delete(ticket)
     }
+  }
+
+  /** True when the ledger and this side's queue commit together what they are told in one tick. */
+  #sharesStore(side: Side): boolean {
+    const store = this.#o.queueStore(side)
+    return store !== undefined && store === this.#o.ledgerStore()
+  }
+
+  /**
+   * Pin and enqueue in one transaction: for an id that nobody else can know, and a store that both share. The row's
+   * stamp is what counts; the copy's differs from it by the ms between the two clocks' readings.
+   */
+  async #sendAtOnce(
+    job: Prepared,
+    request: PinRequest,
+    ask: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer> = (side, o) => this.#sends[side].ask(o),
+    pin: (request: PinRequest) => Promise<PinAnswer> = (one) => this.#pins.ask(one),
+  ): Promise<Enqueued> {
+    const side = sideOf(request.route)
+    const { route, epoch } = request
+    const dueAt = this.#o.watch.ledgerNow() + job.delayMs
+    const outgoing = this.#outgoing(job, { route, epoch, gen: 0, dueAt, fenced: true }, 'primary')
+    const [pinned, sent] = await Promise.allSettled([pin(request), ask(side, outgoing)])
+    if (pinned.status === 'rejected') {
+      // the queue may have taken it all the same: without a row it would only be parked
+      const queue = await this.#o.queue(side)
+      if (sent.status === 'fulfilled' && queue.capabilities.remove) await queue.remove(outgoing.backendId)
+      throw pinned.reason
+    }
+    const first = sent.status === 'fulfilled' ? sent.value : ({ status: 'unknown', cause: sent.reason } as const)
+    let given: EnqueueAnswer | undefined = first
+    return await this.#store({ job, answer: pinned.value }, (to, o) => {
+      const now = given
+      given = undefined
+      return now === undefined ? ask(to, o) : Promise.resolve(now)
+    })
   }
 
   /** Many at once, in parts that overlap; answers in order. Rejects with the first job's error, when all are answered. */
@@ -142,7 +186,11 @@ export class Dispatcher {
     try {
       let answers: readonly PinAnswer[]
       try {
-        answers = await (await this.#o.ledger()).pin(jobs.map((job) => this.#pinRequest(job)))
+        const requests = jobs.map((job) => this.#pinRequest(job))
+        if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
+          return await this.#sendPartAtOnce(jobs, requests)
+        }
+        answers = await (await this.#o.ledger()).pin(requests)
       } catch (cause) {
         if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
         return await Promise.all(jobs.map((job) => this.#withoutLedger(job, cause)))
@@ -160,6 +208,21 @@ export class Dispatcher {
     } finally {
       this.#inFlight.delete(ticket)
     }
+  }
+
+  async #sendPartAtOnce(jobs: readonly Prepared[], requests: readonly PinRequest[]): Promise<Enqueued[]> {
+    const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
+    const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
+    return await Promise.all(
+      jobs.map((job, index) =>
+        this.#sendAtOnce(
+          job,
+          requests[index] as PinRequest,
+          (side, o) => bulk[side].ask(o),
+          (one) => pins.ask(one),
+        ),
+      ),
+    )
   }
 
   #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {
@@ -204,7 +267,7 @@ export class Dispatcher {
       epoch,
       delayMs: job.delayMs,
       maxAttempts: job.attempts,
-      ...(job.key === undefined ? {} : { keySlot: keySlot(key, epoch) }),
+      ...(job.key === undefined ? {} : { keySlot: this.#seen.has(epoch, key) ? -1 : keySlot(key, epoch) }),
       group: keyGroup(key),
       control: share > 0 && isControl(settings.name, job.id, share),
       producer: watch.instance,
@@ -216,6 +279,7 @@ export class Dispatcher {
     send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
   ): Promise<Enqueued> {
     const { side, route, reason, gen } = answer
+    if (job.key !== undefined) this.#seen.add(answer.epoch, job.key)
     const known = answer.status === 'exists'
     const result: Enqueued = { id: job.id, route, side, reason, duplicate: known }
     // Open at generation 0 it may never have reached the queue (a producer that died): send it, under the same id.

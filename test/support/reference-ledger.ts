@@ -41,8 +41,8 @@ export class ReferenceLedger {
     const { epoch, keySlot } = request
     const known = this.rows.get(request.id)
     const key = `${epoch} ${keySlot}`
-    const first = known === undefined && (keySlot === undefined || !this.#keys.has(key))
-    if (known === undefined && keySlot !== undefined) this.#keys.add(key)
+    const first = known === undefined && (keySlot === undefined || (keySlot >= 0 && !this.#keys.has(key)))
+    if (known === undefined && keySlot !== undefined && keySlot >= 0) this.#keys.add(key)
     return this.#apply(request.id, (row, env) => rules.pin(row, request, first, env))
   }
   unpin(id: string): undefined {

@@ -42,6 +42,10 @@ class SqliteLedger implements Ledger {
     this.#namespace = context.namespace
   }
 
+  get store(): string | undefined {
+    return this.#file === undefined ? undefined : `sqlite:${this.#file.path}`
+  }
+
   async open(): Promise<void> {
     if (this.#file !== undefined) return
     const file = await openSqliteFile({ path: this.#path, durability: this.#durability })

@@ -61,6 +61,7 @@ export class Unit {
   /** First job of its key in this epoch. */
   firstOfKey(epoch: number, slot: number | undefined): boolean {
     if (slot === undefined) return true
+    if (slot < 0) return false
     return (
       Number(this.db.sql('INSERT OR IGNORE INTO ledger_key VALUES (?, ?, ?)').run(this.mid, epoch, slot).changes) === 1
     )

@@ -97,6 +97,10 @@ export class EmbeddedQueue implements Queue<EmbeddedJob> {
     return openSqliteFile({ path: this.#settings.path, durability: this.#settings.durability })
   }
 
+  get store(): string | undefined {
+    return this.#file === undefined ? undefined : `sqlite:${this.#file.path}`
+  }
+
   get #store(): SqliteFile {
     if (this.#file === undefined || this.#closed) {
       throw new CutoverError(

@@ -32,7 +32,9 @@ for i = 1, #ids do
     letters[i] = 'e'
     rows[#rows + 1] = writeRow(old)
   else
-    if band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0 then st = st + 256 end
+    if band(flags, 8) == 0 and (band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0) then
+      st = st + 256
+    end
     local row = newRow(st, epoch, now + delay, max, long)
     local shadowed = st % 2 == 1
     row.producer = producerOf(producer)
