@@ -44,6 +44,7 @@ describe('results', () => {
     ['all of them, not only the first', { a: 1, b: { c: 1 } }, { a: 2, b: { c: 2 } }, ['value /a', 'value /b/c']],
     ['names are escaped', { 'a/b~': 1 }, { 'a/b~': 2 }, ['value /a~1b~0']],
     ['inherited names do not count', { constructor: 1 }, {}, ['missing /constructor']],
+    ['nor does a prototype', JSON.parse('{"__proto__":{}}'), { x: {} }, ['missing /__proto__', 'extra /x']],
     ['order', [1, 2, 3], [3, 1, 2], ['order ']],
     ['order of containers', [{ a: 1 }, [2], 3], [3, { a: 1 }, [2]], ['order ']],
     ['not order when a value differs too', [1, 2, 3], [3, 1, 9], ['value /0', 'value /1', 'value /2']],
@@ -97,6 +98,7 @@ describe('results', () => {
     ],
     ['errors as data', { e: new TypeError('a') }, { e: new TypeError('b') }, ['value /e/message']],
     ['what was refused equals nothing', { f: () => 1 }, { f: () => 1 }, ['value /f']],
+    ['nor in a Set', new Set([() => 1]), new Set([() => 1]), ['missing /0', 'extra /0']],
   ])('%s', (_, legacy, target, expected) => {
     expect(kinds(legacy, target)).toEqual(expected)
     expect(compare(legacy, target).class).toBe(expected.length === 0 ? 'matched' : 'mismatched')
@@ -306,6 +308,9 @@ describe('rules about places', () => {
       e: { '$cutover:x': n },
     })
     expect(kinds(value(1), value(2), { ignore: ['/map/*/n', '/p/n', '/e/$cutover:x'] })).toEqual([])
+  })
+  it('matches nothing that was refused, in no order either', () => {
+    expect(kinds({ f: [1, () => 1] }, { f: [() => 1, 1] }, { unordered: ['/f'] })).toEqual(['value /f/1'])
   })
   it('finds numbers within a tolerance in unordered arrays', () => {
     const options = { unordered: [''], tolerance: { '/*': 0.1 } }
@@ -709,11 +714,12 @@ describe('hostile sizes', () => {
     compare(wide(1), wide(2))
     const alike = (c: string) =>
       Array.from({ length: 1500 }, (_, i) => `${'a'.repeat(200)}${c}${String(i).padStart(5, '0')}${'a'.repeat(200)}`)
-    compareOutcomes({
+    const found = compareOutcomes({
       legacy: { ...done(0), value: alike('x') },
       target: { ...done(0), value: alike('y') },
       options: { unordered: [''] },
     })
+    expect(found.differenceCount).toBe(1500)
     const deep = (leaf: unknown) =>
       Array.from({ length: 490 }).reduce<unknown>((inner) => [inner, inner === leaf ? 1 : 2], leaf)
     expect(compare(deep(1), deep(0)).class).toBe('mismatched')
