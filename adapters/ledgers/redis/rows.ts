@@ -46,19 +46,19 @@ export interface StoredRow {
 }
 
 export function readRow(reader: Reader): StoredRow {
-  const st = reader.u24()
   const mu = reader.u32()
   const gen = reader.u32()
-  const epoch = reader.u32()
   const fails = reader.u32()
   const starts = reader.u32()
-  const maxAttempts = reader.u32()
-  const pinnedAt = reader.time()
-  const dueAt = reader.time()
   const leaseUntil = reader.time()
   const startedAt = reader.time()
   const finishedAt = reader.time()
   const lostAt = reader.time()
+  const st = reader.u24()
+  const epoch = reader.u32()
+  const maxAttempts = reader.u32()
+  const pinnedAt = reader.time()
+  const dueAt = reader.time()
   reader.u32() // the producer's number; its name comes beside the row where it is asked for
   const token = reader.text(1)
   const fullId = reader.text(2)

@@ -21,7 +21,9 @@ local M = base .. 'm'
 export const LUA_COUNTS = `
 local TB, TE = base .. 'tb', base .. 'te'
 local LOG_MOST = 8000
-local tallies, logs, gauges, dues = {}, {}, {}, {}
+local tallies, logs, dues = {}, {}, {}
+-- by side; lost, pairs and controls are few
+local waiting, running, moving, gauges = { [0] = 0, 0 }, { [0] = 0, 0 }, { [0] = 0, 0 }, {}
 
 local function freezeClosed(limit)
   local closed = call('ZRANGEBYSCORE', TB, '-inf', now, 'LIMIT', 0, limit)
@@ -42,7 +44,7 @@ local function freezeClosed(limit)
 end
 
 local lastTally, lastEpoch, lastStart
--- the sums of the bucket of this due time and epoch, and whether that bucket is closed
+-- the sums by family of the bucket of this due time and epoch; both is job and key
 local function bucketOf(epoch, due)
   local start = floor(due / bucketMs) * bucketMs
   if start ~= lastStart or epoch ~= lastEpoch then
@@ -50,11 +52,21 @@ local function bucketOf(epoch, due)
     local key = string.format('%d:%.0f:%.0f', epoch, start, bucketMs)
     lastTally = tallies[key]
     if not lastTally then
-      lastTally = { sums = {}, epoch = epoch, closes = start + bucketMs + deadlineMs + slackMs }
+      local closes = start + bucketMs + deadlineMs + slackMs
+      lastTally = { job = {}, both = {}, excluded = {}, late = {}, epoch = epoch, closes = closes, closed = closes <= now }
       tallies[key] = lastTally
     end
   end
-  return lastTally.sums, lastTally.closes <= now
+  return lastTally
+end
+
+-- the sums under which an increment for a row with these static bits is filed
+local function sumsOf(st, epoch, due)
+  local tally = bucketOf(epoch, due)
+  if tally.closed then return tally.late end
+  if band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then return tally.excluded end
+  if band(st, 256) ~= 0 then return tally.both end
+  return tally.job
 end
 
 local function latency(epoch, code, bucket)
@@ -82,8 +94,12 @@ end
 local function flushTallies()
   for member, tally in pairs(tallies) do
     local key, new = base .. 't' .. member, false
-    for field, n in pairs(tally.sums) do
-      if call('HINCRBY', key, field, n) == n then new = true end
+    for _, family in ipairs({ 'job', 'both', 'excluded', 'late' }) do
+      local prefix = family == 'both' and 'job/' or family .. '/'
+      for measure, n in pairs(tally[family]) do
+        if call('HINCRBY', key, prefix .. measure, n) == n then new = true end
+        if family == 'both' then call('HINCRBY', key, 'key/' .. measure, n) end
+      end
     end
     if new and call('ZADD', TB, tally.closes, member) == 1 then
       call('SADD', TE, tally.epoch)
@@ -114,6 +130,11 @@ end
 
 local function flushCounts()
   flushTallies()
+  for side = 0, 1 do
+    gauges['waiting.' .. SIDES[side]] = waiting[side]
+    gauges['running.' .. SIDES[side]] = running[side]
+    gauges['moving.' .. SIDES[side]] = moving[side]
+  end
   for field, n in pairs(gauges) do
     if n ~= 0 then call('HINCRBY', base .. 'g', field, n) end
   end

@@ -8,6 +8,9 @@ export const LUA_FINISH = `
 readIds()
 local batch, at, letters, rest = ARGV[6], 1, {}, {}
 
+local OK = { [0] = 'ok.legacy', 'ok.target' }
+local ROW_FIXED = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4'
+
 local function answer(letter, more)
   letters[#letters + 1] = letter
   if more then rest[#rest + 1] = more end
@@ -40,7 +43,40 @@ local function unrecorded(id, item)
   ended(id, row, item.ok and 0 or 1, item)
 end
 
+-- the usual case without a table: the success of a job that is not shadowed; true when it was stored
+local function succeed(id, item)
+  local stored = raw[id]
+  if not stored or cache[id] then return false end
+  local mu, gen, fails, starts, _, started, _, lost, st, epoch, max, pinned, due, producer = unpack(ROW_FIXED, stored)
+  -- neither moving, nor with a verdict, nor lost
+  if mu > 8191 or band(mu, 504) ~= 0 or gen ~= item.gen or lost ~= 0 then return false end
+  local side = band(rshift(st, 15), 1)
+  local sums, measure = sumsOf(st, epoch, due), OK[side]
+  sums[measure] = (sums[measure] or 0) + 1
+  if band(item.flags, 32) ~= 0 then
+    measure = 'effect-failed.' .. SIDES[side]
+    sums[measure] = (sums[measure] or 0) + 1
+  end
+  latency(epoch, side, item.run)
+  latency(epoch, 6 + side, item.wait)
+  local low, token = mu % 2, item.token
+  putSettled(id, head(st, low, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token), item.out,
+    function() return head(st, low + 32768, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token) end)
+  if mu > 4095 then
+    running[side] = running[side] - 1
+    push(srem, id)
+  else
+    waiting[side] = waiting[side] - 1
+  end
+  dues[due] = (dues[due] or 0) - 1
+  push(udel, id)
+  raw[id] = false
+  answer('0')
+  return true
+end
+
 local function primary(id, item)
+  if item.ok and succeed(id, item) then return end
   local row = find(id)
   if not row then return unrecorded(id, item) end
   local side = SIDES[item.side]

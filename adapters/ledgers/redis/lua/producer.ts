@@ -20,6 +20,10 @@ end
 
 /** Answers now, one letter an item (`p` pinned, `e` exists) and the rows of those that exist. */
 export const LUA_PIN = `${LUA_PRODUCERS}
+local DISPATCHED = { [0] = 'dispatched.legacy', 'dispatched.target' }
+local ROUTED = { [0] = 'route.legacy', 'route.legacy-shadowed', 'route.target', 'route.target-shadowed' }
+local function add(sums, measure) sums[measure] = (sums[measure] or 0) + 1 end
+
 readIds()
 local batch, at, letters, rows = ARGV[6], 1, {}, {}
 for i = 1, #ids do
@@ -35,19 +39,26 @@ for i = 1, #ids do
     if band(flags, 8) == 0 and (band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0) then
       st = st + 256
     end
-    local row = newRow(st, epoch, now + delay, max, long)
-    local shadowed = st % 2 == 1
-    row.producer = producerOf(producer)
-    if shadowed then
-      row.verdict = 1
-      if band(flags, 2) ~= 0 then row.control = 1 end
+    local side, due, mu = band(rshift(st, 15), 1), now + delay, 0
+    local sums = sumsOf(st, epoch, due)
+    if st % 2 == 1 then
+      mu = band(flags, 2) ~= 0 and 72 or 8
+      add(sums, 'shadow.wanted.' .. SIDES[1 - side])
+      gauge('pairs', 1)
+      if mu == 72 then
+        add(sums, 'control.wanted')
+        gauge('controls', 1)
+      end
     end
-    local side = SIDES[row.side]
-    count(row, 'dispatched.' .. side, 'route.' .. ROUTES[st % 4],
-      DOUBT[band(rshift(st, 2), 15)] and 'unflagged.' .. side or nil,
-      shadowed and 'shadow.wanted.' .. SIDES[1 - row.side] or nil, row.control == 1 and 'control.wanted' or nil)
-    weigh(row, 1)
-    save(id, row)
+    add(sums, DISPATCHED[side])
+    add(sums, ROUTED[st % 4])
+    if DOUBT[band(rshift(st, 2), 15)] then add(sums, 'unflagged.' .. SIDES[side]) end
+    waiting[side] = waiting[side] + 1
+    dues[due] = (dues[due] or 0) + 1
+    local row = pack(ROW, mu, 0, 0, 0, 0, 0, 0, 0, st, epoch, max, now, due, producerOf(producer), 0, '', #long, long)
+    push(uset, id)
+    push(uset, row)
+    raw[id], cache[id] = row, nil
     letters[i] = 'p'
   end
 end

@@ -7,11 +7,13 @@
 
 export const LUA_ROWS = `
 local U, F, R, X = base .. 'u', base .. 'f', base .. 'r', base .. 'x'
-local ROW = '>I3I4I4I4I4I4I4i6i6i6i6i6i6I4Bc0I2c0'
+-- what changes, what is fixed, token and the full id
+local ROW = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4Bc0I2c0'
+local HOT, HOT_ST, HOT_SIZE, COLD_END = '>I4I4I4I4i6i6i6i6', '>I4I4I4I4i6i6i6i6I3', 40, 67
 
 -- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 late arms | 12-13 state | 14-16 slots p, s, c
 local function readRow(s)
-  local st, mu, gen, epoch, fails, starts, max, pinned, due, lease, started, finished, lost, producer, token, long = unpack(ROW, s)
+  local mu, gen, fails, starts, lease, started, finished, lost, st, epoch, max, pinned, due, producer, token, long = unpack(ROW, s)
   local state, verdict = band(rshift(mu, 12), 3), band(rshift(mu, 3), 7)
   return {
     st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = due,
@@ -25,8 +27,8 @@ end
 local function writeRow(row)
   local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + row.state * 4096
   if row.verdict ~= 0 then mu = mu + (row.p and 16384 or 0) + (row.s and 32768 or 0) + (row.c and 65536 or 0) end
-  return pack(ROW, row.st, mu, row.gen, row.epoch, row.fails, row.starts, row.max, row.pinned, row.due, row.lease,
-    row.started, row.finished, row.lost, row.producer, #row.token, row.token, #row.long, row.long)
+  return pack(ROW, mu, row.gen, row.fails, row.starts, row.lease, row.started, row.finished, row.lost, row.st, row.epoch,
+    row.max, row.pinned, row.due, row.producer, #row.token, row.token, #row.long, row.long)
 end
 
 local function newRow(st, epoch, due, max, long)
@@ -45,32 +47,21 @@ local function shadowSide(row) return SIDES[1 - rshift(routeOf(row), 1)] end
 
 -- files measures under the families of this row; nils are left out
 local function count(row, ...)
-  local sums, closed = bucketOf(row.epoch, row.due)
-  local st, first, second = row.st, 'job/', nil
-  if closed then first = 'late/'
-  elseif band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then first = 'excluded/'
-  elseif band(st, 256) ~= 0 then second = 'key/' end
+  local sums = sumsOf(row.st, row.epoch, row.due)
   for i = 1, select('#', ...) do
     local measure = select(i, ...)
-    if measure then
-      local key = first .. measure
-      sums[key] = (sums[key] or 0) + 1
-      if second then
-        key = second .. measure
-        sums[key] = (sums[key] or 0) + 1
-      end
-    end
+    if measure then sums[measure] = (sums[measure] or 0) + 1 end
   end
 end
 
-local GAUGES = { [0] = 'waiting.', 'running.', 'moving.' }
+local GAUGES = { [0] = waiting, running, moving }
 local function gauge(name, n) gauges[name] = (gauges[name] or 0) + n end
 
 -- takes a row out of the gauges (-1) before it is changed, or puts it back (+1) after
 local function weigh(row, n)
   local state = row.state
   if state ~= 3 then
-    gauge(GAUGES[state] .. SIDES[row.side], n)
+    GAUGES[state][row.side] = GAUGES[state][row.side] + n
     if row.lost ~= 0 then gauge('lost.' .. SIDES[row.side], n) end
     dues[row.due] = (dues[row.due] or 0) + n
   end
@@ -113,6 +104,10 @@ local function slotsOf(id, row)
     row.c and (row.cOut or call('HGET', X, 'c' .. id))
 end
 
+-- what the end of the script writes at once
+local uset, fset, xset, udel, fdel, xdel, sadd, srem = { U }, { F }, { X }, { U }, { F }, { X }, { R }, { R }
+local function push(list, value) list[#list + 1] = value end
+
 local changed = {}
 -- notes a new or changed row; once it is settled only the primary's outcome is kept
 local function save(id, row)
@@ -132,9 +127,6 @@ end
 /** Writes what the script changed. */
 export const LUA_SAVE = `
 local function flushRows()
-  local uset, fset, xset = { U }, { F }, { X }
-  local udel, fdel, xdel, sadd, srem = { U }, { F }, { X }, { R }, { R }
-  local function push(list, value) list[#list + 1] = value end
   for i = 1, #changed, 2 do
     local id, row = changed[i], changed[i + 1]
     local home = row.home

@@ -28,25 +28,32 @@ local function kept(token)
   return '~' .. pack('>I3I3', tonumber(hex:sub(1, 6), 16), tonumber(hex:sub(7, 12), 16))
 end
 
-local function headOf(row, elsewhere)
-  local due, started, finished = row.due - row.pinned, row.started - row.pinned, row.finished - row.pinned
-  local far = math.max(math.abs(due), math.abs(finished), row.started ~= 0 and math.abs(started) or 0)
+-- mu: the low twelve bits of a row's
+local function head(st, mu, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token)
+  local absent = started == 0
+  due, started, finished = due - pinned, started - pinned, finished - pinned
+  if absent then started = 0 end
+  local far = math.max(due, -due, finished, -finished, started, -started)
   local k = far < 32768 and 0 or far < 8388608 and 1 or far < 2147483648 and 2 or 3
-  if row.started == 0 then started = NONE[k] end
-  local wide = row.gen > 15 or row.fails > 15 or row.starts > 15 or row.max > 15 or row.epoch > 65535
-  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + k * 4096
-    + (wide and 16384 or 0) + (elsewhere and 32768 or 0)
-  local token, producer = kept(row.token), row.producer < 65536 and row.producer or 0
-  if wide then
-    return pack(WIDE[k], row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, due, started,
-      finished, producer, #token, token)
+  if absent then started = NONE[k] end
+  if #token > TOKEN_KEPT then token = kept(token) end
+  if producer > 65535 then producer = 0 end
+  mu = mu + k * 4096
+  if gen > 15 or fails > 15 or starts > 15 or max > 15 or epoch > 65535 then
+    return pack(WIDE[k], st, mu + 16384, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, #token, token)
   end
-  local small = row.gen * 4096 + row.fails * 256 + row.starts * 16 + row.max
+  local small = gen * 4096 + fails * 256 + starts * 16 + max
   -- most jobs are due at once: bit 16 stands for it
   if due == 0 then
-    return pack(NEAR[k], row.st + 65536, mu, small, row.epoch, row.pinned, started, finished, producer, #token, token)
+    return pack(NEAR[k], st + 65536, mu, small, epoch, pinned, started, finished, producer, #token, token)
   end
-  return pack(HEAD[k], row.st, mu, small, row.epoch, row.pinned, due, started, finished, producer, #token, token)
+  return pack(HEAD[k], st, mu, small, epoch, pinned, due, started, finished, producer, #token, token)
+end
+
+local function headOf(row, elsewhere)
+  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + (elsewhere and 32768 or 0)
+  return head(row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, row.due, row.started,
+    row.finished, row.producer, row.token)
 end
 
 local function readHead(value)
@@ -130,27 +137,28 @@ local function bucketKey(number, buckets, hash)
   return string.format('%sb%d.%d', base, number, hash % buckets)
 end
 
-local function valueOf(id, row, outcome, expires)
-  outcome = outcome or ''
-  if #outcome > OUTCOME_KEPT then outcome = '' end
-  if #outcome < VALUE_MAX then
-    local value = headOf(row, false) .. outcome
-    if #value <= VALUE_MAX then return value end
-  end
-  call('SET', base .. 'v' .. id, outcome, 'PX', math.max(1, expires - now))
-  return headOf(row, true)
-end
-
-local function insertSettled(id, row, outcome)
+-- stores a settled row; near is its head with the outcome beside it, far() makes the one with the outcome elsewhere
+local function putSettled(id, near, outcome, far)
   local into = currentSlice()
   local expires = into.start + sliceMs + retainMs
+  if #outcome > OUTCOME_KEPT then outcome = '' end
+  local value = near
+  if #near + #outcome <= VALUE_MAX then value = near .. outcome
+  else
+    call('SET', base .. 'v' .. id, outcome, 'PX', math.max(1, expires - now))
+    value = far()
+  end
   local key = bucketKey(into.number, into.buckets, hashOf(id))
-  call('HSET', key, id, valueOf(id, row, outcome, expires))
+  call('HSET', key, id, value)
   if into.made < into.buckets and call('HLEN', key) == 1 then
     call('PEXPIREAT', key, string.format('%.0f', expires))
     into.made = into.made + 1
   end
   into.rows, into.dirty = into.rows + 1, true
+end
+
+local function insertSettled(id, row, outcome)
+  putSettled(id, headOf(row, false), outcome or '', function() return headOf(row, true) end)
 end
 
 -- a settled row with its outcome in \`out\`, or nil

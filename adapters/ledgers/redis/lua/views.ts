@@ -92,8 +92,7 @@ return answer
 export const LUA_BUMP = `
 if call('SET', base .. 'once' .. ARGV[7], '', 'NX', 'PX', 600000) then
   local epoch = tonumber(call('HGET', base .. 'c', 'epoch') or '0')
-  local sums = bucketOf(epoch, now)
-  sums['excluded/' .. ARGV[5]] = tonumber(ARGV[6])
+  bucketOf(epoch, now).excluded[ARGV[5]] = tonumber(ARGV[6])
   flushCounts()
 end
 return tostring(now)

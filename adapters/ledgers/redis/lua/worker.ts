@@ -18,12 +18,36 @@ local function finished(id, row)
   answer('f', pack('>BI4c0', row.class, #(out or ''), out or ''))
 end
 
+-- the usual case without a table: an open row of this side and generation; true when it was granted
+local function take(id, flags, gen, token, leaseMs, maxStarts)
+  local stored = raw[id]
+  if not stored or cache[id] then return false end
+  local mu, rowGen, fails, starts, _, started, finished, lost, st = unpack(HOT_ST, stored)
+  if band(mu, 12288) ~= 0 or rowGen ~= gen or starts >= maxStarts then return false end
+  local side = band(rshift(st, 15), 1)
+  if side ~= band(flags, 1) then return false end
+  mu = mu + 4096
+  if band(flags, 4) ~= 0 and mu % 2 == 0 then mu = mu + 1 end
+  if started == 0 then started = now end
+  local changed = pack(HOT, mu, gen, fails, starts + 1, now + leaseMs, started, finished, lost)
+    .. stored:sub(HOT_SIZE + 1, COLD_END) .. string.char(#token) .. token
+    .. stored:sub(COLD_END + 2 + stored:byte(COLD_END + 1))
+  waiting[side], running[side] = waiting[side] - 1, running[side] + 1
+  push(uset, id)
+  push(uset, changed)
+  push(sadd, id)
+  raw[id] = changed
+  return true
+end
+
 for i = 1, #ids do
   local id = ids[i]
   local flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long
   flags, gen, token, leaseMs, max, maxStarts, route, epoch, due, long, at = unpack('>BI4Bc0I4I4I4BI4i6I2c0', batch, at)
-  local row = find(id)
-  if not row then
+  local taken = take(id, flags, gen, token, leaseMs, maxStarts)
+  local row = not taken and find(id)
+  if taken then answer('g', raw[id])
+  elseif not row then
     if band(flags, 2) ~= 0 then answer('k')
     else
       local adopted = band(flags, 8) ~= 0
