@@ -1,6 +1,6 @@
 // What does an enqueue cost beside the raw backend's? Fenced, 100 in flight, and in bulks of 1,000.
 
-import { compare, type Comparison, inFlight, line } from './harness.ts'
+import { type Comparison, compare, inFlight, line } from './harness.ts'
 import { openRaw } from './raw.ts'
 import { type Backend, payload, type World } from './world.ts'
 

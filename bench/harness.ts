@@ -58,7 +58,8 @@ async function runOnce(contender: Contender, redis: Redis | undefined): Promise<
     sample = {
       perSecond: (jobs / ms) * 1000,
       nodeMicros: (used.user + used.system) / jobs,
-      redisMicros: redisBefore === undefined || redisAfter === undefined ? undefined : (redisAfter - redisBefore) / jobs,
+      redisMicros:
+        redisBefore === undefined || redisAfter === undefined ? undefined : (redisAfter - redisBefore) / jobs,
     }
   })
   if (sample === undefined) throw new Error(`${contender.name} measured nothing`)

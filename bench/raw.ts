@@ -44,11 +44,18 @@ async function rawBullmq(world: World, name: string): Promise<RawQueue> {
 
 async function rawBee(world: World, name: string): Promise<RawQueue> {
   const redis = { host: '127.0.0.1', port: world.redis.port }
-  const queue = new BeeQueue(name, { redis, isWorker: false, getEvents: false, sendEvents: false, removeOnSuccess: true })
+  const queue = new BeeQueue(name, {
+    redis,
+    isWorker: false,
+    getEvents: false,
+    sendEvents: false,
+    removeOnSuccess: true,
+  })
   await queue.ready()
   return {
     add: (n) => queue.createJob(payload(n)).save(),
-    addMany: (from, count) => queue.saveAll(Array.from({ length: count }, (_, i) => queue.createJob(payload(from + i)))),
+    addMany: (from, count) =>
+      queue.saveAll(Array.from({ length: count }, (_, i) => queue.createJob(payload(from + i)))),
     work: async (count, concurrency) => {
       const worker = new BeeQueue(name, { redis, getEvents: false, sendEvents: false, removeOnSuccess: true })
       const done = counter(count)

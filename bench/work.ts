@@ -41,7 +41,9 @@ async function work(world: World, backend: Backend, { rounds, jobs }: { rounds: 
           round += 1
           const ours = await world.open({ backend, queue: `ourswork${round}` })
           for (let n = 0; n < jobs; n += 1000) {
-            const items = Array.from({ length: Math.min(1000, jobs - n) }, (_, index) => ({ payload: payload(n + index) }))
+            const items = Array.from({ length: Math.min(1000, jobs - n) }, (_, index) => ({
+              payload: payload(n + index),
+            }))
             await ours.enqueueMany('job', items)
           }
           const done = counter(jobs)

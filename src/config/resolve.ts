@@ -144,7 +144,8 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     ...(given['key'] === undefined ? {} : { key: given['key'] as (payload: unknown) => string }),
     legacy: queueSpec(given['legacy'], `${path}.legacy`),
     target: queueSpec(given['target'], `${path}.target`),
-    compare: compareRules((given['compare'] ?? {}) as CompareOptions<unknown>, `cutover.config: ${path}.compare`).options,
+    compare: compareRules((given['compare'] ?? {}) as CompareOptions<unknown>, `cutover.config: ${path}.compare`)
+      .options,
     ...times,
     shadowable: shadow === 'effects-declared',
     shadowBacklog: integer(given['shadowBacklog'], 0, 1000, `${path}.shadowBacklog`),
