@@ -12,7 +12,7 @@ export interface Failure {
 }
 
 /** Wrong names and options of the call itself. */
-const USAGE: ReadonlySet<string> = new Set(['usage', 'option-invalid', 'migration-unknown'])
+const USAGE: ReadonlySet<string> = new Set(['usage', 'migration-unknown'])
 
 /** The configuration may have a copy of this library of its own: known by its form, not by its class. */
 function isExpected(error: unknown): error is CutoverError {

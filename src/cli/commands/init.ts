@@ -122,7 +122,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 function namesOf(options: Options, { dependencies, type }: Package): Names {
   if (!NAME.test(options.name)) {
     throw new CutoverError(
-      'option-invalid',
+      'usage',
       `--name: ${JSON.stringify(options.name)} is not a name for a migration; up to 100 letters, digits, "-", "_" or ".", a letter or digit first`,
     )
   }

@@ -24,9 +24,9 @@ interface Options extends WhoOptions {
   readonly flag?: boolean
 }
 
-/** A producer looks at the latch four times a second and tells of it once a second. */
-const WAIT_MS = 3000
-const WAIT_HELP = 'how long to wait for every live producer to obey, 0s: not at all (default: 3s)'
+/** A producer tells once a second what it has seen; one that died is counted as gone after five. */
+const WAIT_MS = 6000
+const WAIT_HELP = 'how long to wait for every live producer to obey, 0s: not at all (default: 6s)'
 
 export function rollbackCommand(program: Command, cli: Cli): void {
   const command = program
