@@ -38,7 +38,7 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
   let value: Outcome['value']
   if (ended.ok && ended.value !== undefined) {
     try {
-      value = encodeValue(ended.value).json
+      value = encodeValue(ended.value, { refused: 'note' }).json
     } catch (error) {
       ended = { ok: false, error }
     }

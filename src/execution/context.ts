@@ -121,7 +121,7 @@ export class RunContext {
     this.#refuseIfOver(name)
     const ordinal = (this.#ordinals.get(name) ?? 0) + 1
     this.#ordinals.set(name, ordinal)
-    this.effects.push({ name, recorded: encodeValue(recorded).json })
+    this.effects.push({ name, recorded: encodeValue(recorded, { refused: 'note' }).json })
     if (arm !== 'primary') return inShadow?.()
     this.#begun ??= this.#options.begin()
     if (!(await this.#begun)) {

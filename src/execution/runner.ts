@@ -3,7 +3,6 @@
 // `deliver` never throws. Nothing is acked before its outcome is stored, and nothing is dropped unless the row is
 // finished or of a newer generation.
 
-import { randomBytes } from 'node:crypto'
 import { decodeError, decodeOutcome } from '../comparison/replay.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
 import type { Logger } from '../config/types.ts'
@@ -11,6 +10,7 @@ import type { ClaimAnswer, FinishAnswer, FinishRequest, PairState } from '../por
 import type { Delivery, Disposition } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
+import { newToken } from '../vocabulary/ids.ts'
 import type { Side, Stamp } from '../vocabulary/job.ts'
 import { type Attempt, runAttempt } from './attempt.ts'
 import { type Handler, RunContext } from './context.ts'
@@ -95,7 +95,7 @@ export class Runner {
 
   async #primary(delivery: Delivery, job: Identified): Promise<Disposition> {
     for (;;) {
-      const token = randomBytes(6).toString('base64url')
+      const token = newToken()
       const claimed = await this.#claim(delivery, job, token)
       if (claimed === 'unreachable') return await this.#withoutLedger(delivery, job)
       if (claimed.status === 'finished') return replay(claimed, this.#o.settings.name, job.stamp.id)
@@ -275,7 +275,7 @@ export class Runner {
       return { kind: 'fail', error: attempt.error, retry: true }
     }
     const { route, epoch, due } = job.stamp
-    const token = randomBytes(6).toString('base64url')
+    const token = newToken()
     this.#o.unrecorded.add({
       ...this.#finishRequest(job.stamp, token, attempt),
       fatal: true,

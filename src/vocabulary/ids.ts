@@ -14,22 +14,31 @@ let drawn = POOL.length
 let lastMs = 0
 let sequence = 0
 
-/** A new logical id: UUID version 7, in time order also within a millisecond, so that stores append them. */
-export function newId(): string {
-  if (drawn >= POOL.length) {
+function random(bytes: number): Buffer {
+  if (drawn + bytes > POOL.length) {
     randomFillSync(POOL)
     drawn = 0
   }
-  const random = POOL.subarray(drawn, drawn + 16)
-  drawn += 16
+  drawn += bytes
+  return POOL.subarray(drawn - bytes, drawn)
+}
+
+/** A token for one claim: 48 bits, told apart only from the other claims of the same job. */
+export function newToken(): string {
+  return random(6).toString('base64url')
+}
+
+/** A new logical id: UUID version 7, in time order also within a millisecond, so that stores append them. */
+export function newId(): string {
+  const bytes = random(16)
   const now = Date.now()
   if (now > lastMs) {
     lastMs = now
-    sequence = random.readUInt32LE(0) >>> 8
+    sequence = bytes.readUInt32LE(0) >>> 8
   } else {
     sequence += 1
   }
-  return v7({ random, msecs: lastMs, seq: sequence })
+  return v7({ random: bytes, msecs: lastMs, seq: sequence })
 }
 
 /** Refuses what cannot be an id (`id-invalid`). Any text will do otherwise: numeric, with `:`, unicode. */
