@@ -3,13 +3,17 @@
 
 import { randomBytes } from 'node:crypto'
 import { join, relative } from 'node:path'
-import { CutoverError } from '../../src/index.ts'
+import { CutoverError, isCutoverError } from '../../src/index.ts'
+import { DemoFailure } from './demo/failure.ts'
 import { makeFolder } from './demo/folder.ts'
 import { type DemoOptions, parseOptions } from './demo/options.ts'
 import { STORE_VARIABLE } from './store.ts'
 
 const out = (text: string): void => void process.stdout.write(text)
 const tell = (text: string): void => void process.stderr.write(text)
+
+/** `npm run` hands on the Ctrl-C that the terminal has already sent. */
+const SAME_SIGNAL_MS = 500
 
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv, { write: out, error: tell })
@@ -30,9 +34,12 @@ async function run(
 ): Promise<number> {
   const stop = new AbortController()
   let endAll = (): void => {}
+  let heardAt = 0
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted) endAll()
-    else say(`\n${signal}: ending the processes (once more: at once)\n`)
+    const again = performance.now() - heardAt > SAME_SIGNAL_MS
+    if (!stop.signal.aborted) say(`\n${signal}: ending the processes (once more: at once)\n`)
+    else if (again) endAll()
+    heardAt = performance.now()
     stop.abort(signal)
   }
   process.on('SIGINT', onSignal)
@@ -51,7 +58,7 @@ async function run(
     const env = { ...process.env }
     const result = await runDemo({ input, jobs, json, prefix, folder, env, signal: stop.signal, onChildren })
     const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
-    const width = process.stdout.columns ?? 100
+    const width = process.stdout.columns || 100
     if (json) out(`${JSON.stringify(result.model, null, 2)}\n`)
     else out(`\n${textReport(result.model, { colours, width })}\n${outcomeText(result, jobs)}`)
     const faults = faultsOf(result, jobs)
@@ -82,16 +89,16 @@ function environment({ queues, redis }: DemoOptions, folder: string, prefix: str
   }
 }
 
-function introduction({ jobs, queues, redis }: DemoOptions, folder: string): string {
+function introduction({ jobs, queues, redisShown }: DemoOptions, folder: string): string {
   const here = relative('', folder)
   const variables = [
     `EMAIL_AGENT_FOLDER=${here}`,
-    ...(redis === undefined
+    ...(redisShown === undefined
       ? []
       : [
           `EMAIL_AGENT_QUEUES=${queues}`,
           `EMAIL_AGENT_PREFIX=${process.env['EMAIL_AGENT_PREFIX']}`,
-          'EMAIL_AGENT_REDIS=…',
+          `EMAIL_AGENT_REDIS=${redisShown}`,
         ]),
   ]
   const [legacy, target] = queues.split(',')
@@ -117,9 +124,10 @@ main(process.argv.slice(2)).then(
     process.exitCode = status
   },
   (error: unknown) => {
-    const expected = error instanceof CutoverError
+    const expected = error instanceof CutoverError || error instanceof DemoFailure
     tell(expected ? `${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`)
-    if (expected && error.code === 'usage') tell('npm run demo -- --help tells the options\n')
-    process.exitCode = expected && error.code === 'usage' ? 2 : 1
+    const usage = isCutoverError(error, 'usage')
+    if (usage) tell('npm run demo -- --help tells the options\n')
+    process.exitCode = usage ? 2 : 1
   },
 )

@@ -4,14 +4,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CutoverError } from '../../../src/index.ts'
+import { DemoFailure } from './failure.ts'
 import { replaceFile } from './folder.ts'
 import type { FromChild, Go } from './messages.ts'
 
 const PROCESS = join(import.meta.dirname, '..', 'process.ts')
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2000
-/** A process that dies this often before it is ready will not become so. */
+/** A process that ends by itself this often before it is ready will not become so. */
 const MOST_FALSE_STARTS = 5
 const STOP_MS = 8000
 
@@ -29,7 +29,8 @@ interface Kept {
   readonly args: readonly string[]
   process?: ChildProcess
   starts: number
-  /** Deaths since it was last ready. */
+  /** Deaths since it was last ready, and how many of them were its own doing. */
+  deaths: number
   falseStarts: number
   again?: NodeJS.Timeout
 }
@@ -39,7 +40,7 @@ export class Children {
   readonly #kept: Map<string, Kept>
   /** Rejects when a process cannot be kept alive. */
   readonly failed: Promise<never>
-  #fail: (error: CutoverError) => void = () => {}
+  #fail: (error: DemoFailure) => void = () => {}
   #stopping = false
 
   constructor(options: ChildrenOptions) {
@@ -49,7 +50,7 @@ export class Children {
     })
     this.failed.catch(() => {}) // whoever waits for it hears of it
     this.#kept = new Map(
-      Object.entries(options.roles).map(([role, args]) => [role, { role, args, starts: 0, falseStarts: 0 }]),
+      Object.entries(options.roles).map(([role, args]) => [role, { role, args, starts: 0, deaths: 0, falseStarts: 0 }]),
     )
   }
 
@@ -77,27 +78,28 @@ export class Children {
     kept.starts += 1
     this.#writePids(folder)
     child.on('message', (message: FromChild) => {
-      if (message.kind === 'ready') kept.falseStarts = 0
-      if (message.kind === 'unable') this.#fail(new CutoverError('config-invalid', message.message))
+      if (message.kind === 'ready') Object.assign(kept, { deaths: 0, falseStarts: 0 })
+      if (message.kind === 'unable') this.#fail(new DemoFailure(message.message))
       else onMessage(kept.role, message)
     })
-    child.once('error', (cause) => this.#fail(new CutoverError('usage', `${kept.role} cannot be started`, { cause })))
+    child.once('error', (cause) => this.#fail(new DemoFailure(`${kept.role} cannot be started: ${cause.message}`)))
     child.once('exit', (code, signal) => {
       if (this.#stopping) return
       onDeath(kept.role, signal ?? `status ${code}`)
-      this.#startAgain(kept)
+      this.#startAgain(kept, signal === null)
     })
   }
 
-  #startAgain(kept: Kept): void {
-    kept.falseStarts += 1
+  #startAgain(kept: Kept, byItself: boolean): void {
+    kept.deaths += 1
+    if (byItself) kept.falseStarts += 1
     if (kept.falseStarts >= MOST_FALSE_STARTS) {
       const lines = readFileSync(this.#logOf(kept), 'utf8').trimEnd().split('\n').slice(-12).join('\n')
       const message = `the process ${kept.role} ended ${kept.falseStarts} times before it was ready; its last lines in ${this.#logOf(kept)}:\n${lines}`
-      this.#fail(new CutoverError('usage', message))
+      this.#fail(new DemoFailure(message))
       return
     }
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (kept.falseStarts - 1))
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (kept.deaths - 1))
     kept.again = setTimeout(() => this.#start(kept), pause)
   }
 

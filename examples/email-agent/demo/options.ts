@@ -14,12 +14,15 @@ export interface DemoOptions {
   readonly queues: string
   readonly redis: string | undefined
   readonly json: boolean
+  /** `redis` as it may be shown. */
+  readonly redisShown: string | undefined
   /** Folder for the run's files; undefined: a fresh one. */
   readonly work: string | undefined
 }
 
 export const SAMPLES = join(import.meta.dirname, '..', 'emails')
 const QUEUES = ['embedded', 'bee-queue', 'bullmq']
+const DEFAULT_QUEUES = 'embedded,embedded'
 const ON_REDIS = ['bee-queue', 'bullmq']
 
 function refuse(message: string): never {
@@ -33,17 +36,18 @@ export function parseOptions(
 ): DemoOptions | { readonly status: number } {
   const command = new Command('npm run demo --')
     .description(
-      'Moves two kinds of jobs from one queue to another while e-mails keep coming in: a producer and two workers,\n' +
-        'each in a process of its own (kill any of them), the dials turned from legacy over shadow to target, then the\n' +
-        'report. Exits with 0 only if nothing was lost and nothing done twice.',
+      'Two kinds of jobs move from one queue to another while e-mails keep coming in: a producer and two workers, each ' +
+        'in a process of its own (kill any of them), the dials turned from legacy over shadow to target, then the ' +
+        'report. Ends with 0 only if nothing was lost and nothing done twice.',
     )
-    .option('--input <dir>', 'folder of .eml files (default: the samples)', SAMPLES)
-    .option('--jobs <n>', 'jobs for each of the two migrations; the e-mails are repeated', '2000')
-    .option('--queues <legacy,target>', `two of ${QUEUES.join(', ')}`, 'embedded,embedded')
+    .option('--input <dir>', 'folder of .eml files; the samples unless given')
+    .option('--jobs <n>', 'jobs for each of the two migrations, the e-mails repeated; 2000 unless given', '2000')
+    .option('--queues <legacy,target>', `two of ${QUEUES.join(', ')}; embedded,embedded unless given`, DEFAULT_QUEUES)
     .option('--redis <url>', 'where bee-queue and bullmq are, and then the ledger, e.g. redis://127.0.0.1:6379')
-    .option('--work <dir>', 'empty folder for the files of this run (default: a fresh one in .cutover)')
+    .option('--work <dir>', 'empty folder for the files of this run; a fresh one in .cutover unless given')
     .option('--json', 'print the report model, and nothing else')
     .configureHelp({ helpWidth: 100, optionDescription: ({ description }) => description })
+    .showHelpAfterError('npm run demo -- --help tells the options')
     .configureOutput({ writeOut: out.write, writeErr: out.error })
     .allowExcessArguments(false)
     .exitOverride()
@@ -76,6 +80,7 @@ function checked(given: Record<string, unknown>): DemoOptions {
     jobs: Number(jobs),
     queues: kinds.join(','),
     redis,
+    redisShown: redis === undefined ? undefined : withoutPassword(redis),
     work: work === undefined ? undefined : resolve(work),
     json: json !== undefined,
   }
@@ -88,4 +93,10 @@ function checkRedis(url: string, user: string | undefined): void {
     refuse('--redis: this is not a redis:// or rediss:// URL; e.g. redis://127.0.0.1:6379')
   }
   if (user === undefined) refuse('--redis: no queue would use it; add --queues bee-queue,bullmq')
+}
+
+function withoutPassword(url: string): string {
+  const shown = new URL(url)
+  if (shown.password !== '') shown.password = '***'
+  return shown.href
 }

@@ -4,11 +4,12 @@
 
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { CutoverError, type ReportModel } from '../../../src/index.ts'
+import type { ReportModel } from '../../../src/index.ts'
 import { type EmailAgent, openEmailAgent } from '../application.ts'
 import { checkLog, type LogCheck } from '../check-log.ts'
 import config from '../cutover.config.ts'
 import { Children } from './children.ts'
+import { DemoFailure } from './failure.ts'
 import { jobsOf } from './jobs.ts'
 import { type FromChild, MIGRATIONS } from './messages.ts'
 import { createProgress, type Progress } from './progress.ts'
@@ -53,7 +54,7 @@ export async function runDemo(options: RunOptions): Promise<RunResult> {
   try {
     await ledger.open()
     const { writer } = flags
-    if (writer === undefined) throw new CutoverError('flag-not-writable', 'the flags of the demo cannot be written')
+    if (writer === undefined) throw new DemoFailure('the flags of the demo cannot be written')
     const turn = (stage: Stage): Promise<void> => turnDials(stage, { config, ledger, writer })
     run = new Run(agent, options)
     await turn(STAGES[0]!)
@@ -99,6 +100,8 @@ class Run {
   #upTo = 0
   /** How many the pace allows. */
   #paced = 0
+  #lastSeen = ''
+  #changedAt = 0
 
   constructor(agent: EmailAgent, options: RunOptions) {
     this.#agent = agent
@@ -134,6 +137,11 @@ class Run {
     const end = Math.round(this.#o.jobs * until)
     while (this.#position < end) {
       const model = await this.#look(name)
+      if (this.#isStuck(model)) {
+        throw new DemoFailure(
+          `nothing has moved for ${STUCK_MS / 1000} s; the processes' logs in ${this.#o.folder} say more`,
+        )
+      }
       const under = Math.max(...model.migrations.map(unsettled))
       this.#paced = Math.min(this.#paced + this.#perTick, this.#position + WINDOW)
       this.#upTo = Math.max(this.#upTo, Math.floor(Math.min(end, this.#paced, this.#position + WINDOW - under)))
@@ -143,15 +151,10 @@ class Run {
 
   /** Waits until all is done and compared, or nothing moves any more. */
   async settle(): Promise<ReportModel> {
-    let last = ''
-    let changed = performance.now()
     for (let turn = 1; ; turn += 1) {
       const model = await this.#look('settling')
-      const left = model.migrations.map((migration) => [settledJobs(migration), unsettled(migration)])
       if (model.migrations.every((one) => settledJobs(one) >= this.#o.jobs && unsettled(one) === 0)) return model
-      if (JSON.stringify(left) !== last) changed = performance.now()
-      if (performance.now() - changed > STUCK_MS) return model
-      last = JSON.stringify(left)
+      if (this.#isStuck(model)) return model
       // The process that was to find orphans may be the one that was killed.
       if (turn % 4 === 0) await Promise.all(MIGRATIONS.map((migration) => this.#agent.sweep(migration)))
     }
@@ -162,6 +165,14 @@ class Run {
     const model = await this.#agent.report()
     this.progress.show(model, stage)
     return model
+  }
+
+  /** Nothing has changed since long ago. */
+  #isStuck(model: ReportModel): boolean {
+    const now = JSON.stringify([this.#position, model.migrations.map((one) => [settledJobs(one), unsettled(one)])])
+    if (now !== this.#lastSeen) this.#changedAt = performance.now()
+    this.#lastSeen = now
+    return performance.now() - this.#changedAt > STUCK_MS
   }
 }
 

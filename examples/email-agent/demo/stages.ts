@@ -36,7 +36,10 @@ export async function turnDials(
   for (const migration of MIGRATIONS) {
     const settings = resolveMigration(how.config, migration)
     const ledger = how.ledger.migration(migration, settings.ledger)
-    await ledger.setControlShare({ share: dials.control, by: BY, why: `stage ${name}` })
+    const { controlShare } = await ledger.control()
+    if (controlShare !== dials.control) {
+      await ledger.setControlShare({ share: dials.control, by: BY, why: `stage ${name}` })
+    }
     await how.writer.write(settings.flag, { target, shadow })
     const data = { target: formatShare(target), shadow: formatShare(shadow) }
     await ledger.audit({ by: BY, action: 'flag-set', why: `stage ${name}`, data })
