@@ -8,9 +8,11 @@
 export const LUA_SETTLED = `
 local SLICE_MIN, SLICE_MAX, FILL, VALUE_MAX = 16, 65536, 56, 64
 local NONE = {[0] = -32768, -8388608, -2147483648, -140737488355328}
-local HEAD = {[0] = '>I3I2I2I2i6i2i2i2I2Bc0', '>I3I2I2I2i6i3i3i3I2Bc0', '>I3I2I2I2i6i4i4i4I2Bc0', '>I3I2I2I2i6i6i6i6I2Bc0'}
-local NEAR = {[0] = '>I3I2I2I2i6i2i2I2Bc0', '>I3I2I2I2i6i3i3I2Bc0', '>I3I2I2I2i6i4i4I2Bc0', '>I3I2I2I2i6i6i6I2Bc0'}
-local WIDE = {[0] = '>I3I2I4I4I4I4I4i6i2i2i2I2Bc0', '>I3I2I4I4I4I4I4i6i3i3i3I2Bc0', '>I3I2I4I4I4I4I4i6i4i4i4I2Bc0', '>I3I2I4I4I4I4I4i6i6i6i6I2Bc0'}
+local HEAD = {[0] = '>I3I2I2I2I5i2i2i2I2Bc0', '>I3I2I2I2I5i3i3i3I2Bc0', '>I3I2I2I2I5i4i4i4I2Bc0', '>I3I2I2I2I5i6i6i6I2Bc0'}
+local NEAR = {[0] = '>I3I2I2I2I5i2i2I2Bc0', '>I3I2I2I2I5i3i3I2Bc0', '>I3I2I2I2I5i4i4I2Bc0', '>I3I2I2I2I5i6i6I2Bc0'}
+local WIDE = {[0] = '>I3I2I4I4I4I4I4I5i2i2i2I2Bc0', '>I3I2I4I4I4I4I4I5i3i3i3I2Bc0', '>I3I2I4I4I4I4I4I5i4i4i4I2Bc0', '>I3I2I4I4I4I4I4I5i6i6i6I2Bc0'}
+-- times of settled rows count from 2020: five bytes reach to 2054
+local FROM = 1577836800000
 local sliceMs = floor(retainMs / 8) + 1
 
 local function hashOf(id)
@@ -40,14 +42,14 @@ local function head(st, mu, gen, fails, starts, max, epoch, pinned, due, started
   if producer > 65535 then producer = 0 end
   mu = mu + k * 4096
   if gen > 15 or fails > 15 or starts > 15 or max > 15 or epoch > 65535 then
-    return pack(WIDE[k], st, mu + 16384, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, #token, token)
+    return pack(WIDE[k], st, mu + 16384, gen, fails, starts, max, epoch, pinned - FROM, due, started, finished, producer, #token, token)
   end
   local small = gen * 4096 + fails * 256 + starts * 16 + max
   -- most jobs are due at once: bit 16 stands for it
   if due == 0 then
-    return pack(NEAR[k], st + 65536, mu, small, epoch, pinned, started, finished, producer, #token, token)
+    return pack(NEAR[k], st + 65536, mu, small, epoch, pinned - FROM, started, finished, producer, #token, token)
   end
-  return pack(HEAD[k], st, mu, small, epoch, pinned, due, started, finished, producer, #token, token)
+  return pack(HEAD[k], st, mu, small, epoch, pinned - FROM, due, started, finished, producer, #token, token)
 end
 
 local function headOf(row, elsewhere)
@@ -73,6 +75,7 @@ local function readHead(value)
     end
     gen, fails, starts, max = floor(small / 4096), band(rshift(small, 8), 15), band(rshift(small, 4), 15), band(small, 15)
   end
+  pinned = pinned + FROM
   return {
     st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = pinned + due,
     lease = 0, started = started == NONE[k] and 0 or pinned + started, finished = pinned + finished, lost = 0,
@@ -124,8 +127,7 @@ local function currentSlice()
   local buckets = SLICE_MIN
   if slice then
     local wanted = slice.rows / math.max(1, now - slice.start) * sliceMs / 48
-    local most = math.min(SLICE_MAX, slice.buckets * 4)
-    while buckets < wanted and buckets < most do buckets = buckets * 2 end
+    buckets = math.max(SLICE_MIN, math.min(SLICE_MAX, slice.buckets * 2, math.ceil(wanted)))
     older = live(sliceText(slice) .. older)
   end
   -- numbers are never used again, so that a new slice meets no bucket of an old one
