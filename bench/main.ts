@@ -5,7 +5,11 @@ import { openWorld } from './world.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '7' }, jobs: { type: 'string', default: '10000' } },
+  options: {
+    rounds: { type: 'string', default: '7' },
+    jobs: { type: 'string', default: '20000' },
+    outcomes: { type: 'string', default: '1000000' },
+  },
 })
 const rounds = Number(values.rounds)
 const jobs = Number(values.jobs)
@@ -23,7 +27,12 @@ print(`node ${process.version}, ${rounds} interleaved rounds of ${jobs} jobs, me
 const world = await openWorld()
 try {
   if (wanted('enqueue')) await (await import('./enqueue.ts')).benchEnqueue(world, { rounds, jobs }, print)
+  if (wanted('pure')) await (await import('./pure.ts')).benchPure(world, { rounds }, print)
+  if (wanted('footprint')) await (await import('./footprint.ts')).benchFootprint(world, { rounds }, print)
+  if (wanted('shadow')) await (await import('./shadow.ts')).benchShadow(world, { rounds }, print)
   if (wanted('work')) await (await import('./work.ts')).benchWork(world, { rounds, jobs }, print)
+  const outcomes = Number(values.outcomes)
+  if (wanted('ledger')) await (await import('./ledger.ts')).benchLedger(world, { outcomes, rounds }, print)
 } finally {
   await world.close()
 }
