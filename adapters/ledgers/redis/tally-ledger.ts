@@ -18,7 +18,7 @@ import { fields, type Port } from './port.ts'
 import { SCRIPTS } from './scripts.ts'
 
 /** Buckets of one step of compaction. */
-const COMPACT_STEP = 300
+const COMPACT_STEP = 200
 
 export function tallyLedger(port: Port): TallyLedger {
   return {

@@ -104,30 +104,40 @@ local HOUR, DAY = 3600000, 86400000
 local budget, merged = tonumber(ARGV[5]), 0
 budget = budget - freezeClosed(budget)
 
+-- the wider bucket that a closed one goes into now, or nil
+local function widerOf(start, width)
+  local age = now - start - width
+  if start + width + deadlineMs + slackMs > now then return nil end
+  if age > 2 * DAY and width < DAY then return DAY end
+  if age > HOUR and width < HOUR then return HOUR end
+end
+
 local function mergeEpoch(epoch)
-  local store = base .. 'tc' .. epoch
-  local sums, touched, gone = {}, {}, {}
-  for _, field in ipairs(call('HKEYS', store)) do
-    if budget <= 0 then break end
+  local store, cursor = base .. 'tc' .. epoch, '0'
+  local sums, gone = {}, {}
+  local function merge(field, packed)
     local start, width = field:match('^(-?%d+):(%d+)$')
-    start, width = tonumber(start), tonumber(width)
-    local age, wider = now - start - width, nil
-    if age > 2 * DAY and width < DAY then wider = DAY elseif age > HOUR and width < HOUR then wider = HOUR end
-    if wider and start + width + deadlineMs + slackMs <= now then
-      local into = string.format('%.0f:%.0f', floor(start / wider) * wider, wider)
-      local sum = sums[into]
-      if not sum then
-        local stored = call('HGET', store, into)
-        sum = stored and cjson.decode(stored) or {}
-        sums[into] = sum
-      end
-      for key, n in pairs(cjson.decode(call('HGET', store, field))) do sum[key] = (sum[key] or 0) + n end
-      gone[#gone + 1] = field
-      budget, merged = budget - 1, merged + 1
+    local wider = widerOf(tonumber(start), tonumber(width))
+    -- a scan may show a field twice
+    if not wider or gone[field] then return end
+    local into = string.format('%.0f:%.0f', floor(start / wider) * wider, wider)
+    local sum = sums[into]
+    if not sum then
+      local stored = call('HGET', store, into)
+      sum = stored and cjson.decode(stored) or {}
+      sums[into] = sum
     end
+    for key, n in pairs(cjson.decode(packed)) do sum[key] = (sum[key] or 0) + n end
+    gone[field] = true
+    budget, merged = budget - 1, merged + 1
   end
+  repeat
+    local page = call('HSCAN', store, cursor, 'COUNT', 100)
+    cursor = page[1]
+    for i = 1, #page[2], 2 do merge(page[2][i], page[2][i + 1]) end
+  until cursor == '0' or budget <= 0
   for into, sum in pairs(sums) do call('HSET', store, into, cjson.encode(sum)) end
-  for i = 1, #gone do call('HDEL', store, gone[i]) end
+  for field in pairs(gone) do call('HDEL', store, field) end
 end
 
 local epochs = call('SMEMBERS', TE)
