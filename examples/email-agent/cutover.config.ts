@@ -33,7 +33,12 @@ function queue(side: Side, name: string) {
   const kind = kinds[side === 'legacy' ? 0 : 1]
   switch (kind) {
     case 'embedded':
-      return embeddedQueue({ path: join(folder, `queues-${side}.db`), queue: name, leaseMs: LEASE, pollMs: 20 })
+      return embeddedQueue({
+        path: join(folder, `queues-${side}.db`),
+        queue: `${name}.${side}`,
+        leaseMs: LEASE,
+        pollMs: 20,
+      })
     case 'bee-queue':
       return beeQueue({
         queue: `${name}.${side}`,

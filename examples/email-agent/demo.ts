@@ -45,10 +45,11 @@ async function run(
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   // only now: the configuration reads the environment when it is loaded
-  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }] = await Promise.all([
+  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }, { jsonReport }] = await Promise.all([
     import('./demo/run.ts'),
     import('./demo/outcome.ts'),
     import('../../src/report/text.ts'),
+    import('../../src/report/json.ts'),
   ])
   const { input, jobs, json, redis } = options
   try {
@@ -59,7 +60,7 @@ async function run(
     const result = await runDemo({ input, jobs, json, prefix, folder, env, signal: stop.signal, onChildren })
     const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
     const width = process.stdout.columns || 100
-    if (json) out(`${JSON.stringify(result.model, null, 2)}\n`)
+    if (json) out(jsonReport(result.model))
     else out(`\n${textReport(result.model, { colours, width })}\n${outcomeText(result, jobs)}`)
     const faults = faultsOf(result, jobs)
     if (json && faults.length > 0) tell(`${faults.join('\n')}\n`)

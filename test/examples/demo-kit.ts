@@ -30,9 +30,12 @@ export interface Demo {
   check(jobs: number): Promise<LogCheck[]>
 }
 
-export function startDemo(args: readonly string[]): Demo {
+export function startDemo(args: readonly string[], env: NodeJS.ProcessEnv = {}): Demo {
   const folder = mkdtempSync(join(tmpdir(), 'cutover-demo-'))
-  const child = spawn(process.execPath, [DEMO, '--work', folder, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [DEMO, '--work', folder, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const text = { out: '', err: '' }
   child.stdout.on('data', (chunk: Buffer) => (text.out += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (text.err += chunk.toString()))
