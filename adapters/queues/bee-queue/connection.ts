@@ -1,6 +1,7 @@
 // Which connection does a bee-queue adapter send its commands over? One of its own that fails fast, or the user's.
 
 import { failure, OPEN_TIMEOUT_MS, settles } from '../../queue-support.ts'
+import { connected, disconnect, forBee, ownClient } from './client.ts'
 import type { BeeQueueOptions } from './index.ts'
 import {
   type BeeClass,
@@ -10,8 +11,6 @@ import {
   KIND,
   loadClass,
   openInstance,
-  type Patience,
-  redisSettings,
   reloadScripts,
   unreachable,
 } from './library.ts'
@@ -22,8 +21,6 @@ export interface BeeConnection {
   readonly name: string
   readonly prefix: string
   readonly stallInterval: number
-  /** What a worker connects with. */
-  readonly redis: unknown
   readonly instance: BeeInstance
   readonly client: BeeClient
   readonly keys: readonly string[]
@@ -40,88 +37,79 @@ interface Source {
   readonly name: string
   readonly prefix: string
   readonly stallInterval: number
-  readonly redis: unknown
-  /** A client that is there already and stays. */
-  readonly client?: BeeClient
+  readonly client: BeeClient
+  /** Made here, so closed here. */
+  readonly own: boolean
 }
 
 export async function connect(options: ConnectOptions, suffix: string): Promise<BeeConnection> {
   const { shared: parent } = options
-  const source = parent ?? (await sourceOf(options))
+  const source = parent === undefined ? await sourceOf(options) : { ...parent, own: false }
+  const { Class, client, prefix, stallInterval } = source
   const name = parent === undefined ? source.name + suffix : `${parent.name}.shadow`
-  const patience: Patience = { over: false }
   // A lost connection is told by the answers of the calls that meet it.
   const onError = (): void => {}
-  const settings = {
-    prefix: source.prefix,
-    redis: source.client ?? redisSettings(source.redis, patience, { enable_offline_queue: false }),
-    stallInterval: source.stallInterval,
-    isWorker: false,
-    getEvents: false,
-    sendEvents: false,
-    storeJobs: false,
+  const settings = { prefix, stallInterval, isWorker: false, getEvents: false, sendEvents: false, storeJobs: false }
+  let instance: BeeInstance
+  try {
+    await connected(client, name)
+    instance = await openInstance(Class, name, client, { ...settings, onError })
+  } catch (error) {
+    if (source.own) disconnect(client)
+    throw error
   }
-  const instance = await openInstance(source.Class, name, settings, { onError, patience })
-  const { client } = instance
-  if (client === null) throw unreachable(name, 'no client')
   const recover = (): void => {
-    reloadScripts(source.Class, instance).catch(onError)
+    reloadScripts(Class, instance).catch(onError)
   }
   client.on('ready', recover)
   let users = 1
-  const release = async (): Promise<void> => {
-    users -= 1
-    if (users > 0) return
-    client.off('ready', recover)
-    patience.over = true
-    await closeInstance(instance)
-    await parent?.close()
-  }
   parent?.retain()
   return {
-    Class: source.Class,
-    name,
-    prefix: source.prefix,
-    stallInterval: source.stallInterval,
-    redis: source.redis,
-    instance,
-    client,
+    ...{ Class, name, prefix, stallInterval, instance, client },
     keys: keysOf(instance.settings.keyPrefix),
     retain: () => {
       users += 1
     },
-    close: release,
+    close: async () => {
+      users -= 1
+      if (users > 0) return
+      client.off('ready', recover)
+      await closeInstance(instance)
+      if (source.own) disconnect(client)
+      await parent?.close()
+    },
   }
 }
 
 async function sourceOf(options: ConnectOptions): Promise<Source> {
   const { queue, redis, module } = options
   if (typeof queue === 'function') return fromInstance(queue() as unknown as BeeInstance, options)
+  const Class = await loadClass(queue, module ?? (() => import('bee-queue')))
+  const own = typeof redis !== 'function'
   return {
-    Class: await loadClass(queue, module ?? (() => import('bee-queue'))),
+    Class,
     name: queue,
     prefix: options.prefix ?? 'bq',
     stallInterval: options.stallInterval ?? 5_000,
-    redis: typeof redis === 'function' ? redis() : redis,
+    client: own ? ownClient(Class, queue, redis) : forBee(redis() as BeeClient),
+    own,
   }
 }
 
-/** Everything that an instance of the user's tells: its class, its settings, and its connection for commands. */
+/** Everything that an instance of the user's tells: its class, its settings, and its connection. */
 async function fromInstance(given: BeeInstance, options: ConnectOptions): Promise<Source> {
   // Before anything is awaited: an instance whose Redis is down rejects a promise that nobody else looks at.
   const ready = Promise.resolve(given.ready())
+  const cause = ready.then(
+    () => 'no connection in time',
+    (error: unknown) => error,
+  )
   if (given.listenerCount('error') === 0) given.on('error', () => {})
   const Class = await loadClass(given.name, async () => given.constructor)
   if (!(await settles(ready, OPEN_TIMEOUT_MS)) || given.client === null) {
-    throw unreachable(
-      given.name,
-      await ready.then(
-        () => 'no client',
-        (cause: unknown) => cause,
-      ),
-    )
+    throw unreachable(given.name, await Promise.race([cause, 'no connection in time']))
   }
-  const { keyPrefix, redis, stallInterval } = given.settings
+  const { keyPrefix, stallInterval } = given.settings
   const end = `:${given.name}:`
   if (!keyPrefix.endsWith(end)) throw failure('adapter-version', KIND, given.name, `its keys start with "${keyPrefix}"`)
   return {
@@ -129,7 +117,7 @@ async function fromInstance(given: BeeInstance, options: ConnectOptions): Promis
     name: given.name,
     prefix: keyPrefix.slice(0, -end.length),
     stallInterval: options.stallInterval ?? stallInterval,
-    redis,
     client: given.client,
+    own: false,
   }
 }

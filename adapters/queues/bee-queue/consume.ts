@@ -3,16 +3,8 @@
 
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
 import { cleanError, settles } from '../../queue-support.ts'
-import {
-  type BeeClass,
-  type BeeInstance,
-  type BeeJob,
-  disconnect,
-  openInstance,
-  type Patience,
-  redisSettings,
-  reloadScripts,
-} from './library.ts'
+import { connected, disconnect, patientCopy } from './client.ts'
+import { type BeeClass, type BeeClient, type BeeInstance, type BeeJob, openInstance, reloadScripts } from './library.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
 
 /** Longer than any job; closing itself is bounded by `stop`, which can be called again. */
@@ -22,7 +14,8 @@ export interface WorkerPlan {
   readonly Class: BeeClass
   readonly name: string
   readonly prefix: string
-  readonly redis: unknown
+  /** The queue's own connection: the worker makes its copies of it. */
+  readonly client: BeeClient
   readonly stallInterval: number
   readonly settler: Settler
 }
@@ -38,19 +31,25 @@ export async function consume(
   options: ConsumeOptions,
 ): Promise<BeeConsumer> {
   const onError = (error: unknown): void => options.onError(cleanError(error))
-  const patience: Patience = { over: false }
-  const settings = {
-    prefix: plan.prefix,
-    redis: redisSettings(plan.redis, patience),
-    stallInterval: plan.stallInterval,
-    activateDelayedJobs: true,
-    delayedDebounce: 100,
-    initialRedisFailureRetryDelay: 100,
-    removeOnSuccess: true,
-    getEvents: false,
-    storeJobs: false,
+  const client = patientCopy(plan.client)
+  let worker: BeeInstance
+  try {
+    await connected(client, plan.name)
+    worker = await openInstance(plan.Class, plan.name, client, {
+      prefix: plan.prefix,
+      stallInterval: plan.stallInterval,
+      activateDelayedJobs: true,
+      delayedDebounce: 100,
+      initialRedisFailureRetryDelay: 100,
+      removeOnSuccess: true,
+      getEvents: false,
+      storeJobs: false,
+      onError,
+    })
+  } catch (error) {
+    disconnect(client)
+    throw error
   }
-  const worker = await openInstance(plan.Class, plan.name, settings, { onError, patience })
   const running = new Set<(error: Error) => void>()
   worker.process(options.concurrency, (job) => {
     const delivery = new BeeDelivery(job)
@@ -66,36 +65,27 @@ export async function consume(
   const recover = (): void => {
     reloadScripts(plan.Class, worker).then(() => worker._activateDelayed(), onError)
   }
-  worker.client?.on('ready', recover)
-  return consumerOf(worker, { running, patience, recover })
+  client.on('ready', recover)
+  return consumerOf(worker, client, running)
 }
 
-function consumerOf(
-  worker: BeeInstance,
-  own: { running: Set<(error: Error) => void>; patience: Patience; recover: () => void },
-): BeeConsumer {
+function consumerOf(worker: BeeInstance, client: BeeClient, running: ReadonlySet<(error: Error) => void>): BeeConsumer {
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {
-    worker.client?.off('ready', own.recover)
-    closed ??= worker.close(NEVER_MS).finally(() => {
-      own.patience.over = true
-    })
+    closed ??= worker.close(NEVER_MS).finally(() => disconnect(client))
     return closed
   }
   return {
     stop: ({ timeoutMs }) => settles(close(), timeoutMs),
     abandon: async () => {
       const closing = close()
-      if (own.running.size > 0) {
+      if (running.size > 0) {
         // So that nothing is written for what is given up here: bee-queue would store each as a failed attempt.
         worker._isClosed = true
-        for (const give of own.running) give(new Error('the queue was closed while the job ran; it will run again'))
+        for (const give of running) give(new Error('the queue was closed while the job ran; it will run again'))
       }
-      own.patience.over = true
       if (await settles(closing, 2_000)) return
-      disconnect(worker.bclient)
-      disconnect(worker.eclient)
-      if (worker.settings.quitCommandClient === true) disconnect(worker.client)
+      for (const one of [worker.bclient, worker.eclient, client]) disconnect(one)
     },
   }
 }

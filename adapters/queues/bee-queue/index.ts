@@ -163,8 +163,8 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     deliver: (delivery: Delivery<BeeJob>) => Promise<Disposition>,
     options: ConsumeOptions,
   ): Promise<Consumer> {
-    const { Class, name, prefix, redis, stallInterval } = this.#open()
-    const consumer = await consume({ Class, name, prefix, redis, stallInterval, settler: this }, deliver, options)
+    const { Class, name, prefix, client, stallInterval } = this.#open()
+    const consumer = await consume({ Class, name, prefix, client, stallInterval, settler: this }, deliver, options)
     this.#consumers.add(consumer)
     return {
       stop: async (limit) => {

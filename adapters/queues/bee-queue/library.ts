@@ -5,6 +5,7 @@ import type BeeQueue from 'bee-queue'
 import type { CutoverError } from '../../../src/vocabulary/errors.ts'
 import { failure, loadLibrary, OPEN_TIMEOUT_MS, settles, within } from '../../queue-support.ts'
 import type { RedisClient } from '../../redis-script.ts'
+import { disconnect } from './client.ts'
 
 export type BeeJob = BeeQueue.Job<unknown>
 export type BeeClient = RedisClient
@@ -46,49 +47,22 @@ export async function loadClass(name: string, load: () => Promise<unknown>): Pro
   )
 }
 
-/** A client that was handed in, as bee-queue tells one from settings. */
-export function isClient(redis: unknown): redis is BeeClient {
-  const made = typeof redis === 'object' && redis !== null ? redis.constructor.name : ''
-  return made === 'Redis' || made === 'RedisClient'
-}
-
-/** Ends the attempts to connect: until its first success nobody can reach the client of an instance to stop it. */
-export interface Patience {
-  over: boolean
-  lastError?: Error | undefined
-}
-
-/** Settings of a connection of our own; what the user set wins. */
-export function redisSettings(redis: unknown, patience: Patience, extra: BeeSettings = {}): unknown {
-  if (isClient(redis)) return redis
-  const given = typeof redis === 'string' ? { url: redis } : (redis as BeeSettings | undefined)
-  const retry_strategy = ({ attempt, error }: { attempt: number; error?: Error }): number | Error => {
-    patience.lastError = error
-    return patience.over ? (error ?? new Error('closed')) : Math.min(attempt * 50, 1_000)
-  }
-  // node_redis gives up for good after this much time without a connection; its default is an hour.
-  return { retry_strategy, connect_timeout: 2_147_483_647, ...extra, ...given }
-}
-
-/**
- * Makes an instance and waits until it is connected. bee-queue leaves a rejected promise behind when its first connection
- * fails, which ends the process; so it never connects by itself here, and its errors always have a listener.
- */
+/** Makes an instance on a client that is connected. It never connects by itself, and its errors always have a listener. */
 export async function openInstance(
   Class: BeeClass,
   name: string,
-  settings: BeeSettings,
-  options: { onError: (error: unknown) => void; patience: Patience },
+  client: BeeClient,
+  settings: BeeSettings & { readonly onError: (error: unknown) => void },
 ): Promise<BeeInstance> {
-  const instance = new Class(name, { ...settings, autoConnect: false })
-  instance.on('error', options.onError)
-  instance.connect().catch(options.onError)
+  const { onError, ...rest } = settings
+  const instance = new Class(name, { ...rest, redis: client, quitCommandClient: false, autoConnect: false })
+  instance.on('error', onError)
+  instance.connect().catch(onError)
   try {
     await within(instance.ready(), OPEN_TIMEOUT_MS, 'connect')
   } catch (cause) {
-    options.patience.over = true
     await closeInstance(instance)
-    throw unreachable(name, options.patience.lastError ?? cause)
+    throw unreachable(name, cause)
   }
   return instance
 }
@@ -98,26 +72,16 @@ export function unreachable(name: string, cause: unknown): CutoverError {
   return failure('queue-unavailable', KIND, name, text, cause)
 }
 
-/** Closes an instance that runs nothing; a lost server cannot keep it open. */
+/** Closes an instance that runs nothing, but not the client that it was given; a lost server cannot keep it open. */
 export async function closeInstance(instance: BeeInstance): Promise<void> {
   if (await settles(instance.close(1_000), 2_000)) return
-  const own = [instance.bclient, instance.eclient, instance.settings.quitCommandClient ? instance.client : null]
-  for (const client of own) disconnect(client)
-}
-
-export function disconnect(client: BeeClient | null): void {
-  if (client === null) return
-  if (typeof client.disconnect === 'function') (client.disconnect as () => void)()
-  else (client.end as (flush: boolean) => void)(true)
+  disconnect(instance.bclient)
+  disconnect(instance.eclient)
 }
 
 /** A restarted server has forgotten bee-queue's scripts, and bee-queue loads them only when it connects first. */
 export async function reloadScripts(Class: BeeClass, instance: BeeInstance): Promise<void> {
-  const helper = await openInstance(
-    Class,
-    instance.name,
-    { redis: instance.client, isWorker: false, getEvents: false },
-    { onError: () => {}, patience: { over: false } },
-  )
-  await closeInstance(helper)
+  if (instance.client === null) return
+  const settings = { isWorker: false, getEvents: false, onError: () => {} }
+  await closeInstance(await openInstance(Class, instance.name, instance.client, settings))
 }
