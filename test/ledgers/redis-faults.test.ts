@@ -137,6 +137,19 @@ describe.skipIf(!hasRedis())('redis ledger: faults', () => {
     expect(answer).toMatchObject({ status: 'exists', state: 'open', side: 'target', route: 'target' })
   })
 
+  it('looks for finished rows when it repeats a pin, though the id was fresh at first', async () => {
+    const m = ledger.migration('fresh', SETTINGS)
+    const beside = direct.migration('fresh', SETTINGS)
+    await m.beat(presenceOf('one'))
+    const dropped = proxy.dropAnswer({ when: (chunk) => chunk.includes('evalsha') }).then(() => proxy.refuse())
+    const pinned = m.pin([pinOf('x', { fresh: true })])
+    await dropped
+    await beside.finish([finishOf('x')])
+    proxy.accept()
+    expect(await pinned).toMatchObject([{ status: 'exists', state: 'finished' }])
+    expect(countsOf(await m.snapshot())).toMatchObject({ 'job/dispatched.legacy': 1, 'job/ok.legacy': 1 })
+  })
+
   it('goes on after the server was killed and came back', async () => {
     const m = ledger.migration('killed', SETTINGS)
     await m.pin([pinOf('before', { route: 'target' })])
