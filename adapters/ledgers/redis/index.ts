@@ -132,7 +132,11 @@ class RedisLedger implements Ledger {
       ...tallyLedger(port),
       ...controlLedger(port),
       ...presence,
-      beat: (beat) => this.#noted(name, () => presence.beat(beat)),
+      // every second anew: a server that lost its memory learns of its migrations again
+      beat: (beat) => {
+        this.#registered.delete(name)
+        return this.#noted(name, () => presence.beat(beat))
+      },
       ...auditLedger(port),
     }
     this.#handles.set(which, handle)
