@@ -55,6 +55,10 @@ export async function consume(
     concurrency: options.concurrency,
   })
   worker.on('error', (error) => options.onError(cleanError(error)))
+  // Stalled too often: BullMQ fails such a job without running it, so that no disposition is asked for.
+  worker.on('failed', (job) => {
+    if (job?.deferredFailure !== undefined) settler.failed(job.id ?? '').catch(options.onError)
+  })
   const consumer = consumerOf(worker, client, active)
   if (await settles(worker.waitUntilReady(), OPEN_TIMEOUT_MS)) return consumer
   await consumer.abandon()
