@@ -40,7 +40,7 @@ export function findConfig(cwd: string, given: string | undefined): string {
 export async function loadConfig(cwd: string, given: string | undefined): Promise<LoadedConfig> {
   const path = findConfig(cwd, given)
   const [{ createJiti }, virtualModules] = await Promise.all([import('jiti'), ownModules()])
-  const jiti = createJiti(path, { virtualModules, fsCache: false })
+  const jiti = createJiti(path, { virtualModules, fsCache: false, interopDefault: false })
   let loaded: unknown
   try {
     loaded = await jiti.import(path)
@@ -50,7 +50,7 @@ export async function loadConfig(cwd: string, given: string | undefined): Promis
     const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
     throw new CutoverError('config-invalid', `${path} cannot be loaded: ${why}`, { cause, details: { path } })
   }
-  const config = typeof loaded === 'object' && loaded !== null ? (loaded as { default?: unknown }).default : undefined
+  const config = exported(loaded)
   if (typeof config !== 'object' || config === null) {
     throw new CutoverError(
       'config-invalid',
@@ -59,4 +59,11 @@ export async function loadConfig(cwd: string, given: string | undefined): Promis
     )
   }
   return { path, config: config as CutoverConfig }
+}
+
+/** The default export; of a CommonJS module what it exports. */
+function exported(loaded: unknown): unknown {
+  if (typeof loaded !== 'object' || loaded === null) return undefined
+  const { default: found } = loaded as { default?: unknown }
+  return found === undefined && 'migrations' in loaded ? loaded : found
 }

@@ -16,13 +16,15 @@ import type { Call } from './io.ts'
 
 const LEDGER_OPEN_MS = 15_000
 const FLAGS_READY_MS = 5_000
-const QUEUE_OPEN_MS = 6_000
+/** Adapters give up by themselves, within five seconds and what closing takes. */
+const QUEUE_OPEN_MS = 10_000
 const CLOSE_MS = 3_000
 
 export class Session {
   readonly path: string
   readonly #loaded: LoadedConfig
   readonly #closers: (() => Promise<void>)[] = []
+  readonly #queues = new Map<string, Promise<Queue>>()
   #ledger: Promise<Ledger> | undefined
   #flags: Promise<FlagSource> | undefined
 
@@ -113,16 +115,19 @@ export class Session {
   }
 
   /** A side's queue, or its shadow queue, opened. */
-  async queue(settings: MigrationSettings, side: Side, shadow = false): Promise<Queue> {
-    const own = settings[side].create()
-    this.#closers.push(() => own.close())
-    await inTime(own.open(), QUEUE_OPEN_MS, 'queue-unavailable', `${settings.name}: the ${side} queue (${own.kind})`)
-    if (!shadow) return own
-    const sibling = own.shadow()
-    this.#closers.push(() => sibling.close())
-    const what = `${settings.name}: the ${side} shadow queue (${own.kind})`
-    await inTime(sibling.open(), QUEUE_OPEN_MS, 'queue-unavailable', what)
-    return sibling
+  queue(settings: MigrationSettings, side: Side, shadow = false): Promise<Queue> {
+    const name = `${settings.name} ${side}${shadow ? '.shadow' : ''}`
+    const opening = this.#queues.get(name) ?? this.#openQueue(settings, side, shadow)
+    this.#queues.set(name, opening)
+    return opening
+  }
+
+  async #openQueue(settings: MigrationSettings, side: Side, shadow: boolean): Promise<Queue> {
+    const queue = shadow ? (await this.queue(settings, side)).shadow() : settings[side].create()
+    this.#closers.push(() => queue.close())
+    const what = `${settings.name}: the ${side} ${shadow ? 'shadow ' : ''}queue (${queue.kind})`
+    await inTime(queue.open(), QUEUE_OPEN_MS, 'queue-unavailable', what)
+    return queue
   }
 
   /** Last opened, first closed. A part that does not close in time or fails to is left: the process ends after this. */

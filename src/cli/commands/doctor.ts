@@ -42,11 +42,17 @@ async function doctor(call: Call): Promise<Answer> {
     if (all.length === 0) return findings.answer()
     const ledgerIsThere = await inspectLedger(session, findings)
     const flags = await inspectFlags(session, all, findings)
-    for (const [at, settings] of all.entries()) {
-      inspectCapabilities(settings, findings)
-      await inspectQueues(session, settings, findings)
-      if (ledgerIsThere) await inspectProcesses(session, settings, flags[at], findings)
-    }
+    // at once: what cannot be reached takes seconds to say so
+    const parts = await Promise.all(
+      all.map(async (settings, at) => {
+        const own = new Findings()
+        inspectCapabilities(settings, own)
+        await inspectQueues(session, settings, own)
+        if (ledgerIsThere) await inspectProcesses(session, settings, flags[at], own)
+        return own
+      }),
+    )
+    for (const part of parts) findings.all.push(...part.all)
     return findings.answer()
   })
 }
@@ -108,26 +114,31 @@ function inspectCapabilities(settings: MigrationSettings, findings: Findings): v
 const COUNTS_MS = 5_000
 
 async function inspectQueues(session: Session, settings: MigrationSettings, findings: Findings): Promise<void> {
-  for (const side of SIDES) {
-    for (const shadow of settings.shadowable ? [false, true] : [false]) {
-      const name = `${side} ${shadow ? 'shadow ' : ''}queue`
-      try {
-        const queue = await session.queue(settings, side, shadow)
-        const counts = await inTime(queue.counts(), COUNTS_MS, 'queue-unavailable', `${settings.name}: the ${name}`)
-        const parked =
-          counts.parked > 0 ? 'look at parked jobs: they came late, damaged or from a newer version' : undefined
-        findings.add(
-          settings.name,
-          name,
-          parked === undefined ? 'ok' : 'warn',
-          `${queue.kind} "${queue.name}": ${countsText(counts)}`,
-          parked,
-        )
-      } catch (error) {
-        findings.add(settings.name, name, 'bad', failureOf(error).message)
-      }
-    }
+  const kinds = settings.shadowable ? [false, true] : [false]
+  const wanted = SIDES.flatMap((side) => kinds.map((shadow) => ({ side, shadow })))
+  const parts = await Promise.all(wanted.map(({ side, shadow }) => inspectQueue(session, settings, side, shadow)))
+  for (const part of parts) findings.all.push(...part.all)
+}
+
+async function inspectQueue(
+  session: Session,
+  settings: MigrationSettings,
+  side: Side,
+  shadow: boolean,
+): Promise<Findings> {
+  const findings = new Findings()
+  const name = `${side} ${shadow ? 'shadow ' : ''}queue`
+  try {
+    const queue = await session.queue(settings, side, shadow)
+    const counts = await inTime(queue.counts(), COUNTS_MS, 'queue-unavailable', `${settings.name}: the ${name}`)
+    const parked =
+      counts.parked > 0 ? 'look at parked jobs: they came late, damaged or from a newer version' : undefined
+    const text = `${queue.kind} "${queue.name}": ${countsText(counts)}`
+    findings.add(settings.name, name, parked === undefined ? 'ok' : 'warn', text, parked)
+  } catch (error) {
+    findings.add(settings.name, name, 'bad', failureOf(error).message)
   }
+  return findings
 }
 
 function countsText({ waiting, delayed, running, failed, parked, oldestReadyMs }: QueueCounts): string {
