@@ -98,7 +98,7 @@ export class Runner {
       const token = newToken()
       const claimed = await this.#claim(delivery, job, token)
       if (claimed === 'unreachable') return await this.#withoutLedger(delivery, job)
-      if (claimed.status === 'finished') return replay(claimed, this.#o.settings.name, job.stamp.id)
+      if (claimed.status === 'finished') return this.#replay(claimed, job.stamp.id)
       if (claimed.status === 'drop') return { kind: 'ack', result: undefined }
       if (claimed.status === 'defer') return { kind: 'defer', delayMs: BUSY_LOOK_MS }
       if (claimed.status === 'park') return this.#park(job.stamp)
@@ -106,6 +106,20 @@ export class Runner {
       const done = await this.#runPrimary(delivery, job, token, claimed)
       if (done !== 'lost') return done
       // another run has the row: the claim says what became of it
+    }
+  }
+
+  /** A finished job that is delivered again answers as it did, without running. */
+  #replay(answer: Extract<ClaimAnswer, { status: 'finished' }>, id: string): Disposition {
+    const migration = this.#o.settings.name
+    if (answer.class === 'cancelled') return { kind: 'ack', result: undefined }
+    if (answer.class !== 'ok') return { kind: 'fail', error: decodeError(answer.outcome?.error), retry: false }
+    try {
+      return { kind: 'ack', result: decodeOutcome(answer.outcome, { migration, id }) }
+    } catch (cause) {
+      // A result that was not kept whole cannot be told again; the job is done all the same.
+      this.#o.log.debug({ err: cause, migration, id }, 'a finished job was delivered again; its result was not kept')
+      return { kind: 'ack', result: undefined }
     }
   }
 
@@ -285,11 +299,4 @@ export class Runner {
       ? { kind: 'ack', result: attempt.value }
       : { kind: 'fail', error: attempt.error, retry: false }
   }
-}
-
-/** A finished job that is delivered again answers as it did, without running. */
-function replay(answer: Extract<ClaimAnswer, { status: 'finished' }>, migration: string, id: string): Disposition {
-  if (answer.class === 'ok') return { kind: 'ack', result: decodeOutcome(answer.outcome, { migration, id }) }
-  if (answer.class === 'cancelled') return { kind: 'ack', result: undefined }
-  return { kind: 'fail', error: decodeError(answer.outcome?.error), retry: false }
 }
