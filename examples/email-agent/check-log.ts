@@ -9,7 +9,7 @@ export interface LogCheck {
   readonly ok: boolean
   /** Expected ids without a primary run that ended well. */
   readonly neverCompleted: readonly string[]
-  /** Keys under which an effect was stored more than once. */
+  /** Keys of effects that were stored more than once for one job, under one key or, worse, under several. */
   readonly storedTwice: readonly string[]
   /** Ids with effects on both sides. */
   readonly onBothSides: readonly string[]
@@ -66,7 +66,8 @@ class Counter {
   #failedRuns = 0
   readonly #completed = { legacy: 0, target: 0 }
   readonly #ids = new Map<string, Seen>()
-  readonly #stored = new Map<string, number>()
+  /** Job and effect → keys under which it was stored. No trust in the keys: cutover made them. */
+  readonly #stored = new Map<string, string[]>()
   readonly #shadowEffects = new Set<string>()
 
   add(event: LoggedEvent): void {
@@ -81,7 +82,7 @@ class Counter {
     const idsWhere = (test: (of: Seen) => boolean): string[] => seen.filter(([, of]) => test(of)).map(([id]) => id)
     const violations = {
       neverCompleted: [...expected].filter((id) => (this.#ids.get(id)?.completed ?? 0) === 0),
-      storedTwice: [...this.#stored].filter(([, times]) => times > 1).map(([key]) => key),
+      storedTwice: [...this.#stored.values()].filter((keys) => keys.length > 1).map((keys) => keys.at(-1) ?? ''),
       onBothSides: idsWhere(({ sides }) => sides.size > 1),
       shadowEffects: [...this.#shadowEffects],
       completedUnstored: idsWhere(({ completed, storeEffects }) => completed > 0 && storeEffects === 0),
@@ -113,8 +114,11 @@ class Counter {
     if (event.arm !== 'primary') this.#shadowEffects.add(event.key)
     seen.sides.add(event.side)
     if (event.effect === 'store') seen.storeEffects += 1
-    if (event.stored) this.#stored.set(event.key, (this.#stored.get(event.key) ?? 0) + 1)
-    else this.#refused += 1
+    if (!event.stored) this.#refused += 1
+    else {
+      const of = `${event.id} ${event.effect}`
+      this.#stored.set(of, [...(this.#stored.get(of) ?? []), event.key])
+    }
   }
 
   #seen(id: string): Seen {

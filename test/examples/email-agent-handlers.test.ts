@@ -106,6 +106,7 @@ describe('the count finds', () => {
 
   test.each<[string, StoreEvent[], object]>([
     ['an effect that was stored twice', [stored, stored, ended], { storedTwice: ['parse-email:a:store:1'] }],
+    ['an effect of one job under two keys', [stored, { ...stored, key: 'k' }, ended], { storedTwice: ['k'] }],
     ['effects on both sides', [stored, { ...stored, side: 'target', stored: false }, ended], { onBothSides: ['a'] }],
     ['an effect of a shadow', [stored, { ...stored, key: 'k', arm: 'shadow' }, ended], { shadowEffects: ['k'] }],
     ['an end without a stored e-mail', [ended], { completedUnstored: ['a'] }],
