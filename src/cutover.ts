@@ -123,7 +123,8 @@ export class Cutover<I, J, R, E, L, T> {
     try {
       await this.#openLedger()
     } catch (cause) {
-      if (this.#options.withoutLedger === 'refuse' || !isCutoverError(cause, 'ledger-unavailable')) throw cause
+      const away = isCutoverError(cause, 'ledger-unavailable') || isCutoverError(cause, 'ledger-full')
+      if (this.#options.withoutLedger === 'refuse' || !away) throw cause
       this.#log.error({ err: cause }, 'the ledger cannot be reached; jobs go to legacy until it can')
     }
     await this.#flags.ready()
@@ -163,9 +164,15 @@ export class Cutover<I, J, R, E, L, T> {
   /** Many at once, faster than one by one. All are checked before the first is stored; answers in order. */
   async enqueueMany<N extends Name<I>>(name: N, items: readonly EnqueueItem<I[N]>[]): Promise<Enqueued[]> {
     const runtime = this.#runtime(name)
-    const jobs: (Prepared | Promise<Prepared>)[] = items.map(({ payload, ...options }) =>
-      prepare(runtime.settings, payload, Object.keys(options).length === 0 ? undefined : options),
-    )
+    const jobs: (Prepared | Promise<Prepared>)[] = []
+    try {
+      for (const { payload, ...options } of items) {
+        jobs.push(prepare(runtime.settings, payload, Object.keys(options).length === 0 ? undefined : options))
+      }
+    } catch (refused) {
+      await Promise.allSettled(jobs) // an earlier one may be refused, too, and must not be left unheard
+      throw refused
+    }
     const prepared = await Promise.all(jobs)
     await this.#produce(runtime)
     return await runtime.dispatcher.sendMany(prepared)

@@ -57,6 +57,7 @@ export class Runtime {
   readonly #queues = new Map<string, Promise<Queue>>()
   /** `Queue.store` of those that are open. */
   readonly #stores = new Map<string, string | undefined>()
+  readonly #opened = new Map<string, Queue>()
   readonly #fence: Fence
   readonly #unrecorded: Unrecorded
   readonly #sweeper: Sweeper
@@ -98,7 +99,7 @@ export class Runtime {
       settings: settings.ledger,
       ledger,
       queue,
-      openQueues: () => Promise.all(this.#queues.values()),
+      openQueues: () => [...this.#opened.values()],
       compare: this.#compare,
       emit,
       everyMs: options.sweepMs,
@@ -131,6 +132,7 @@ export class Runtime {
         const queue = await create()
         await queue.open()
         this.#stores.set(name, queue.store)
+        this.#opened.set(name, queue)
         return queue
       })()
       this.#queues.set(name, opening)
@@ -186,9 +188,14 @@ export class Runtime {
         }),
       )
     }
-    if (what.primary) await consume(await this.queue(side))
-    if (what.shadow) await consume(await this.shadowQueue(side))
-    await this.watch.works(side, version, what)
+    try {
+      if (what.primary) await consume(await this.queue(side))
+      if (what.shadow) await consume(await this.shadowQueue(side))
+      await this.watch.works(side, version, what)
+    } catch (cause) {
+      await Promise.allSettled(consumers.map((consumer) => consumer.stop({ timeoutMs: GRACE_MS })))
+      throw cause
+    }
     const handle = new WorkerHandle(
       runner,
       consumers,
@@ -239,8 +246,9 @@ export class Runtime {
     await this.#unrecorded.close(Math.min(timeoutMs, 2000))
     if (this.#started !== undefined) await this.#sweeper.stop()
     if (this.#started !== undefined) await this.watch.stop()
-    const queues = await Promise.allSettled(this.#queues.values())
-    for (const opened of queues) if (opened.status === 'fulfilled') await opened.value.close()
+    await Promise.allSettled(this.#queues.values())
+    const closed = await Promise.allSettled([...this.#opened.values()].map((queue) => queue.close()))
+    for (const end of closed) if (end.status === 'rejected') throw end.reason
   }
 }
 

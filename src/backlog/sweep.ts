@@ -7,7 +7,7 @@ import type { JobRow, LedgerSettings, MigrationLedger, PairState, PresenceRecord
 import type { Queue } from '../ports/queue.ts'
 import { isOrphan, isOverdue } from '../ports/row-rules.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
-import { backendIdOf } from '../vocabulary/ids.ts'
+import { backendIdOf, backendIdOfAdopted } from '../vocabulary/ids.ts'
 import type { Side } from '../vocabulary/job.ts'
 
 const PAGE = 500
@@ -23,7 +23,7 @@ export interface SweeperOptions {
   /** The main queue of a side, opened. */
   readonly queue: (side: Side) => Promise<Queue>
   /** The queues that this process has open anyway, shadow queues too: their parked copies are looked at. */
-  readonly openQueues: () => Promise<readonly Queue[]>
+  readonly openQueues: () => readonly Queue[]
   readonly compare: (id: string, pair: PairState) => Promise<void>
   readonly emit: EmitEvent
   readonly everyMs: number
@@ -80,6 +80,7 @@ export class Sweeper {
     const pass = new Pass(this.#o, ledger)
     await pass.rows()
     await pass.parked()
+    pass.tell()
     if (Date.now() >= this.#compactAt) {
       this.#compactAt = Date.now() + 30_000
       await ledger.compact()
@@ -103,6 +104,7 @@ class Pass {
   readonly #o: SweeperOptions
   readonly #ledger: MigrationLedger
   readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0 }
+  readonly #faults = new Map<string, string>()
   #asked = 0
   #presence: readonly PresenceRecord[] | undefined
 
@@ -132,7 +134,11 @@ class Pass {
     const held = row.state === 'running' && row.leaseUntil > now
     if (!isOverdue(row, env) || held || row.state === 'moving' || this.#asked >= MOST_ASKED) return
     this.#asked += 1
-    await this.#overdue(row)
+    try {
+      await this.#overdue(row)
+    } catch (cause) {
+      this.#fault(`${row.side} queue`, cause) // one side that cannot be asked keeps nothing else from being swept
+    }
   }
 
   async #pair(row: JobRow): Promise<void> {
@@ -147,8 +153,7 @@ class Pass {
   }
 
   async #overdue(row: JobRow): Promise<void> {
-    // an adopted job's backend id is the backend's own, after the side
-    const backendId = row.stamp.adopted ? row.id.split(':').slice(2).join(':') : backendIdOf(row.id, row.gen, 'primary')
+    const backendId = row.stamp.adopted ? backendIdOfAdopted(row.id) : backendIdOf(row.id, row.gen, 'primary')
     const queue = await this.#o.queue(row.side)
     const { place, reason } = await queue.find(backendId)
     if (place === 'failed') {
@@ -181,13 +186,28 @@ class Pass {
   }
 
   async parked(): Promise<void> {
-    for (const queue of await this.#o.openQueues()) {
-      for (const job of await queue.parked({ limit: PAGE })) {
-        // `late`, `damaged` and what a mover took stay where they are, visible
-        if (job.reason !== 'deferred' && job.reason !== 'newer') continue
-        if (job.runAt > Date.now()) continue
-        if (await queue.unpark(job.backendId)) this.result.unparked += 1
-      }
+    for (const queue of this.#o.openQueues()) {
+      await this.#parkedIn(queue).catch((cause: unknown) => this.#fault(`parked jobs of ${queue.name}`, cause))
+    }
+  }
+
+  #fault(where: string, cause: unknown): void {
+    this.#faults.set(where, messageOf(cause))
+  }
+
+  /** What could not be looked at, said once a pass. */
+  tell(): void {
+    for (const [where, message] of this.#faults) {
+      this.#o.emit({ type: 'sweep-error', migration: this.#o.migration, message: `${where}: ${message}` })
+    }
+  }
+
+  async #parkedIn(queue: Queue): Promise<void> {
+    for (const job of await queue.parked({ limit: PAGE })) {
+      // `late`, `damaged` and what a mover took stay where they are, visible
+      if (job.reason !== 'deferred' && job.reason !== 'newer') continue
+      if (job.runAt > Date.now()) continue
+      if (await queue.unpark(job.backendId)) this.result.unparked += 1
     }
   }
 }

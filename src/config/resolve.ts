@@ -6,7 +6,7 @@ import type { LedgerSettings } from '../ports/ledger.ts'
 import type { QueueSpec } from '../ports/queue.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
-import type { Backoff } from '../vocabulary/job.ts'
+import { type Backoff, SIDES, type Side } from '../vocabulary/job.ts'
 import type { CutoverConfig } from './types.ts'
 
 /** One migration, every default filled in, all times in ms. */
@@ -105,6 +105,18 @@ function queueSpec(value: unknown, path: string): QueueSpec {
   return value as unknown as QueueSpec
 }
 
+function requireBackoff(queues: Readonly<Record<Side, QueueSpec>>, path: string): void {
+  for (const side of SIDES) {
+    const { kind, capabilities } = queues[side]
+    if (capabilities.backoff) continue
+    refuse(
+      `${path}.backoff`,
+      `the ${side} queue (${kind}) has no "backoff"`,
+      'leave it out, or use a queue that has it',
+    )
+  }
+}
+
 /** Wait allowance + attempts × timeout + Σ backoffs (docs/gates.md, section 3). */
 export function neededDeadline(o: { waitMs: number; attempts: number; timeoutMs: number; backoffMs: number }): number {
   return o.waitMs + o.attempts * o.timeoutMs + o.backoffMs * (2 ** (o.attempts - 1) - 1)
@@ -133,6 +145,9 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
       refuse(`${path}.${option}`, 'is not a function', 'e.g. (email) => email.mailbox')
   }
   const times = resolveTimes(given, path)
+  const legacy = queueSpec(given['legacy'], `${path}.legacy`)
+  const target = queueSpec(given['target'], `${path}.target`)
+  if (times.backoff !== undefined) requireBackoff({ legacy, target }, path)
   const attempts = times.attempts
   const shadow = oneOf(given['shadow'], ['off', 'effects-declared'], 'off', `${path}.shadow`)
   const flag = given['flag'] ?? name
@@ -142,8 +157,8 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     payload: payload as StandardSchemaV1,
     validates: payload?.['~standard'].vendor !== 'cutover',
     ...(given['key'] === undefined ? {} : { key: given['key'] as (payload: unknown) => string }),
-    legacy: queueSpec(given['legacy'], `${path}.legacy`),
-    target: queueSpec(given['target'], `${path}.target`),
+    legacy,
+    target,
     compare: compareRules((given['compare'] ?? {}) as CompareOptions<unknown>, `cutover.config: ${path}.compare`)
       .options,
     ...times,

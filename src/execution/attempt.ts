@@ -34,6 +34,7 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
   const { run, waitMs, version } = options
   const began = performance.now()
   let ended = await raceTimeout(options)
+  run.end()
   const runMs = Math.max(0, performance.now() - began - run.effectMs)
   let value: Outcome['value']
   if (ended.ok && ended.value !== undefined) {
@@ -47,7 +48,7 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
     ok: ended.ok,
     ...(value === undefined ? {} : { value }),
     ...(ended.ok ? {} : { error: encodeError(ended.error) }),
-    effects: run.effects,
+    effects: [...run.effects],
     waitMs,
     runMs,
     attempts: run.context.attempt,

@@ -75,6 +75,7 @@ export class RunContext {
   readonly #abort = new AbortController()
   readonly #ordinals = new Map<string, number>()
   #begun: Promise<boolean> | undefined
+  #ended = false
   #inEffects = 0
   #effectMs = 0
   #effectSince = 0
@@ -107,6 +108,11 @@ export class RunContext {
     return this.#effectMs
   }
 
+  /** The run is over: what it left running unawaited begins no further effect. */
+  end(): void {
+    this.#ended = true
+  }
+
   abort(reason: CutoverError): void {
     this.#abort.abort(reason)
   }
@@ -135,7 +141,7 @@ export class RunContext {
       throw error
     }
     this.#refuseIfOver(name)
-    return await this.#perform(run, `${migration}:${id}:${name}:${ordinal}`)
+    return await this.#perform(run, `${migration}:${id}:${plain(name)}:${ordinal}`)
   }
 
   async #perform(run: (call: EffectCall) => unknown, idempotencyKey: string): Promise<unknown> {
@@ -154,12 +160,19 @@ export class RunContext {
 
   /** A handler that ignores its signal may compute on, but it begins no further effect. */
   #refuseIfOver(name: string): void {
-    if (!this.#abort.signal.aborted) return
+    if (!this.#abort.signal.aborted && !this.#ended) return
     const { id, migration } = this.#options
+    const reason: unknown = this.#abort.signal.reason
+    const why = reason instanceof Error ? reason.message : 'its handler returned without waiting for this effect'
     throw new CutoverError(
       'effect-refused',
-      `${migration}: job ${id} is over (${String((this.#abort.signal.reason as Error).message)}), so its effect "${name}" was not performed`,
-      { cause: this.#abort.signal.reason, details: { migration, id, effect: name } },
+      `${migration}: job ${id} is over (${why}), so its effect "${name}" was not performed`,
+      { ...(reason === undefined ? {} : { cause: reason }), details: { migration, id, effect: name } },
     )
   }
+}
+
+/** Ids may hold any text, so the other parts of a key hold no `:`; else two effects could share one. */
+function plain(name: string): string {
+  return name.includes(':') || name.includes('%') ? name.replaceAll('%', '%25').replaceAll(':', '%3A') : name
 }

@@ -73,6 +73,15 @@ export class Fence {
     }
   }
 
+  /** Lets go of a row without an end of the run, so that the next delivery need not wait for the lease. */
+  async release({ id, gen, token }: BeginRequest): Promise<void> {
+    try {
+      await (await this.#ledger()).extend([{ id, gen, token, leaseMs: 0 }])
+    } catch {
+      // the lease runs out by itself
+    }
+  }
+
   async #extend(): Promise<void> {
     const held = [...this.#held]
     const requests: ExtendRequest[] = held.map(({ id, gen, token }) => ({ id, gen, token, leaseMs: this.#leaseMs }))

@@ -23,7 +23,7 @@ export function identify(
   if (opened.kind === 'stamped') return { kind: 'job', stamp: opened.stamp, payload: opened.payload, adopted: false }
   const stamp: Stamp = {
     v: ENVELOPE_VERSION,
-    id: adoptedId(here.side, delivery.backendId),
+    id: adoptedId(here.side, delivery.backendId, delivery.enqueuedAt),
     route: here.side,
     arm: 'primary',
     epoch: here.epoch,

@@ -6,7 +6,7 @@
 import { decodeError, decodeOutcome } from '../comparison/replay.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
 import type { Logger } from '../config/types.ts'
-import type { ClaimAnswer, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
+import type { ClaimAnswer, ClaimRequest, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
 import type { Delivery, Disposition } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
@@ -97,7 +97,7 @@ export class Runner {
     for (;;) {
       const token = newToken()
       const claimed = await this.#claim(delivery, job, token)
-      if (claimed === 'unreachable') return await this.#withoutLedger(delivery, job)
+      if (claimed === 'unreachable') return await this.#withoutLedger(delivery, job, token)
       if (claimed.status === 'finished') return this.#replay(claimed, job.stamp.id)
       if (claimed.status === 'drop') return { kind: 'ack', result: undefined }
       if (claimed.status === 'defer') return { kind: 'defer', delayMs: BUSY_LOOK_MS }
@@ -131,23 +131,13 @@ export class Runner {
 
   /** Claims, waiting while another run is busy with the row and while the ledger is away. */
   async #claim(delivery: Delivery, job: Identified, token: string): Promise<ClaimAnswer | 'unreachable'> {
-    const { settings, side, fence, quiet } = this.#o
-    const { stamp, adopted } = job
+    const { fence, quiet } = this.#o
+    const { stamp } = job
+    const request = this.#claimRequest(delivery, job, token)
     for (;;) {
       if (this.#closing.signal.aborted) return { status: 'defer' }
       try {
-        const answer = await fence.claim({
-          id: stamp.id,
-          side,
-          gen: stamp.gen,
-          token,
-          leaseMs: settings.leaseMs,
-          fenced: stamp.fenced,
-          effectsUnknown: !settings.shadowable,
-          maxAttempts: adopted ? Math.max(1, delivery.attempts) : settings.attempts,
-          maxStarts: settings.maxStarts,
-          absent: { route: stamp.route, epoch: stamp.epoch, dueAt: stamp.due, adopted },
-        })
+        const answer = await fence.claim(request)
         if (answer.status !== 'busy') return answer
         const left = answer.leaseUntil - answer.now
         await pause(Math.min(BUSY_LOOK_MS, Math.max(10, left)) * (0.75 + Math.random() / 2), this.#closing.signal)
@@ -159,13 +149,30 @@ export class Runner {
     }
   }
 
+  #claimRequest(delivery: Delivery, { stamp, adopted }: Identified, token: string): ClaimRequest {
+    const { settings, side } = this.#o
+    return {
+      id: stamp.id,
+      side,
+      gen: stamp.gen,
+      token,
+      leaseMs: settings.leaseMs,
+      fenced: stamp.fenced,
+      effectsUnknown: !settings.shadowable,
+      maxAttempts: adopted ? Math.max(1, delivery.attempts) : settings.attempts,
+      // a job with more attempts of its own may start more often
+      maxStarts: settings.maxStarts + Math.max(0, delivery.attempts - settings.attempts),
+      absent: { route: stamp.route, epoch: stamp.epoch, dueAt: stamp.due, adopted },
+    }
+  }
+
   async #runPrimary(
     delivery: Delivery,
     job: Identified,
     token: string,
     granted: Granted,
   ): Promise<Disposition | 'lost'> {
-    const { settings, side, fence } = this.#o
+    const { settings, fence } = this.#o
     const { id, gen } = job.stamp
     const run = this.#context(delivery, job.stamp, granted.attempt, async () =>
       settings.shadowable ? await fence.begin({ id, gen, token }, this.#closing.signal) : true,
@@ -187,11 +194,16 @@ export class Runner {
       this.#running.delete(run)
     }
     if (run.refused) return 'lost'
+    if (this.#closing.signal.aborted && !attempt.outcome.ok && !attempt.fatal) {
+      // aborted by the close, not by a fault of the job: it spends no attempt and runs again elsewhere
+      await fence.release({ id, gen, token })
+      return { kind: 'defer', delayMs: 0 }
+    }
     const answer = await fence.finish(
       { ...this.#finishRequest(job.stamp, token, attempt), effectFailed: run.effectFailed },
       this.#closing.signal,
     )
-    return await this.#afterFinish(delivery, job, attempt, answer, side)
+    return await this.#afterFinish(delivery, job, attempt, answer)
   }
 
   #finishRequest(stamp: Stamp, token: string, attempt: Attempt): FinishRequest {
@@ -205,7 +217,6 @@ export class Runner {
     job: Identified,
     attempt: Attempt,
     answer: FinishAnswer,
-    side: Side,
   ): Promise<Disposition | 'lost'> {
     const { settings, compare } = this.#o
     if (answer.status === 'finished') {
@@ -220,7 +231,7 @@ export class Runner {
       const delayMs = (settings.backoff?.delayMs ?? 0) * 2 ** (answer.fails - 1)
       return { kind: 'defer', delayMs }
     }
-    if (answer.why === 'absent') return this.#park({ ...job.stamp, id: `${side}:${job.stamp.id}` })
+    if (answer.why === 'absent') return this.#park(job.stamp)
     return 'lost'
   }
 
@@ -277,7 +288,7 @@ export class Runner {
   }
 
   /** The protocol's table: an unfenced job while no dial was ever up runs without the ledger, and is reported later. */
-  async #withoutLedger(delivery: Delivery, job: Identified): Promise<Disposition> {
+  async #withoutLedger(delivery: Delivery, job: Identified, token: string): Promise<Disposition> {
     const run = this.#context(delivery, job.stamp, delivery.attempt, async () => true)
     let attempt: Attempt
     try {
@@ -289,11 +300,13 @@ export class Runner {
       return { kind: 'fail', error: attempt.error, retry: true }
     }
     const { route, epoch, due } = job.stamp
-    const token = newToken()
     this.#o.unrecorded.add({
-      ...this.#finishRequest(job.stamp, token, attempt),
-      fatal: true,
-      unrecorded: { epoch, dueAt: due, route, adopted: job.adopted },
+      claim: this.#claimRequest(delivery, job, token),
+      finish: {
+        ...this.#finishRequest(job.stamp, token, attempt),
+        fatal: true,
+        unrecorded: { epoch, dueAt: due, route, adopted: job.adopted },
+      },
     })
     return attempt.outcome.ok
       ? { kind: 'ack', result: attempt.value }

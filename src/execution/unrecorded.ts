@@ -1,6 +1,6 @@
 // Outcomes of jobs that ran while the ledger could not be reached: kept in memory, told when it is back, counted.
 
-import type { FinishRequest, MigrationLedger } from '../ports/ledger.ts'
+import type { ClaimRequest, FinishRequest, MigrationLedger } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import type { Fence } from './fence.ts'
 
@@ -8,21 +8,28 @@ import type { Fence } from './fence.ts'
 const MOST = 10_000
 const RETRY_MS = 500
 
+/** An end without the ledger, and the claim that this run would have made. */
+export interface LateEnd {
+  readonly claim: ClaimRequest
+  readonly finish: FinishRequest
+}
+
 export class Unrecorded {
   readonly #fence: Fence
   readonly #ledger: () => Promise<MigrationLedger>
-  #requests: FinishRequest[] = []
+  #requests: LateEnd[] = []
   readonly #counts = { legacy: 0, target: 0 }
   #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> | undefined
 
   constructor(options: { fence: Fence; ledger: () => Promise<MigrationLedger> }) {
     this.#fence = options.fence
     this.#ledger = options.ledger
   }
 
-  add(request: FinishRequest): void {
-    this.#counts[request.side] += 1
-    if (this.#requests.length < MOST) this.#requests.push(request)
+  add(end: LateEnd): void {
+    this.#counts[end.finish.side] += 1
+    if (this.#requests.length < MOST) this.#requests.push(end)
     this.#schedule()
   }
 
@@ -33,7 +40,15 @@ export class Unrecorded {
     }, RETRY_MS).unref()
   }
 
-  async flush(): Promise<void> {
+  /** One at a time: two would count twice. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  async #flush(): Promise<void> {
     try {
       for (const side of ['legacy', 'target'] as const) {
         const count = this.#counts[side]
@@ -43,13 +58,19 @@ export class Unrecorded {
       }
       while (this.#requests.length > 0) {
         const some = this.#requests.slice(0, 250)
-        await Promise.all(some.map((request) => this.#fence.finishOnce(request)))
+        await Promise.all(some.map((end) => this.#tell(end)))
         this.#requests = this.#requests.slice(some.length)
       }
     } catch {
       // still away: what is kept is told at the next try
       this.#schedule()
     }
+  }
+
+  async #tell({ claim, finish }: LateEnd): Promise<void> {
+    // A success is taken from any run, a failure only from the run that holds the row.
+    if (!finish.outcome.ok && (await this.#fence.claim(claim)).status !== 'granted') return
+    await this.#fence.finishOnce(finish)
   }
 
   async close(timeoutMs: number): Promise<void> {

@@ -7,12 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FlagSource } from '../ports/flags.ts'
 import type { ControlState, MigrationLedger, Presence } from '../ports/ledger.ts'
 import type { Dials } from '../vocabulary/dials.ts'
+import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
 import { newId } from '../vocabulary/ids.ts'
 import type { Side } from '../vocabulary/job.ts'
 
 /** How often the control state is read; every producer obeys the latch within a second. */
 const READ_EVERY_MS = 250
+/** A ledger that does not answer a read for this long is lost, until it does. */
+const LOST_AFTER_MS = 1000
 /** Every so many reads the read is a heartbeat. */
 const BEAT_EVERY = 4
 
@@ -42,7 +45,11 @@ export class ControlWatch {
   #readBegan = Number.NEGATIVE_INFINITY
   #skewMs = 0
   #reachable = true
+  /** A read that was given up and may still be answered: no further one is sent before. */
+  #late = false
+  readonly #onLost = new Set<() => void>()
   #seenRevision: string | undefined
+  #epochOwed = false
   #stampEpoch = 0
   #epochPending: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -94,12 +101,28 @@ export class ControlWatch {
       await delay(READ_EVERY_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {}) // aborted: ends
       if (this.#stop.signal.aborted) return
       turn += 1
-      await this.read(turn % BEAT_EVERY === 0)
+      const good = await this.read(turn % BEAT_EVERY === 0)
+      if (!good || !(this.#epochOwed || (this.#seenRevision !== undefined && this.epochIsStale))) continue
+      await this.syncEpoch().catch(() => {}) // the ledger went away again: the next good read tries once more
     }
   }
 
-  /** One read (or heartbeat) now; answers whether it was good. */
+  /** One read (or heartbeat) now; answers whether it was good, at the latest after `LOST_AFTER_MS`. */
   async read(beat: boolean): Promise<boolean> {
+    if (this.#late) return false
+    const answer = this.#read(beat)
+    const good = await within(answer, LOST_AFTER_MS)
+    if (good !== 'late') return good
+    this.#late = true
+    void answer.finally(() => {
+      this.#late = false
+    })
+    this.#lose(`it has not answered for ${LOST_AFTER_MS} ms`)
+    return false
+  }
+
+  /** Never rejects. */
+  async #read(beat: boolean): Promise<boolean> {
     const began = performance.now()
     try {
       const ledger = await this.#options.ledger()
@@ -108,19 +131,41 @@ export class ControlWatch {
       this.#tellFlag()
       return true
     } catch (cause) {
-      if (this.#reachable) {
-        this.#reachable = false
-        this.#options.emit({
-          type: 'ledger-lost',
-          migration: this.#options.migration,
-          message: cause instanceof Error ? cause.message : String(cause),
-        })
-      }
+      this.#lose(cause instanceof Error ? cause.message : String(cause))
       return false
     }
   }
 
+  #lose(message: string): void {
+    const { emit, migration } = this.#options
+    if (this.#reachable) {
+      this.#reachable = false
+      emit({ type: 'ledger-lost', migration, message })
+    }
+    for (const lost of this.#onLost) lost()
+    this.#onLost.clear()
+  }
+
+  /**
+   * The answer, or `ledger-unavailable` as soon as the ledger is lost. What was asked may be done all the same: ask only
+   * what may be repeated or taken back.
+   */
+  guard<T>(asked: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const { migration } = this.#options
+      const lost = (): void =>
+        reject(new CutoverError('ledger-unavailable', `${migration}: the ledger does not answer`))
+      this.#onLost.add(lost)
+      asked
+        .finally(() => {
+          this.#onLost.delete(lost)
+        })
+        .then(resolve, reject)
+    })
+  }
+
   #take(state: ControlState, began: number): void {
+    if (began < this.#readBegan) return // overtaken by a younger answer
     const before = this.#state
     this.#state = state
     this.#readBegan = began
@@ -170,7 +215,11 @@ export class ControlWatch {
 
   /** The flag's values have changed since they were last held against the epoch. */
   get epochIsStale(): boolean {
-    return this.#seenRevision !== this.#options.flags.revision()
+    return this.#seenRevision !== this.#revision()
+  }
+
+  #revision(): string {
+    return `${this.#options.flags.revision()} ${this.#state?.controlShare ?? 0}`
   }
 
   /** Opens the next epoch if the dials of this process are not those of the current one. Rejects without a ledger. */
@@ -185,7 +234,7 @@ export class ControlWatch {
     if (this.#state === undefined && !(await this.read(false))) return
     const state = this.#state
     if (state === undefined) return
-    const revision = this.#options.flags.revision()
+    const revision = this.#revision()
     const dials = this.dials()
     const versions = { ...state.epoch.versions, ...this.#works }
     const { rules } = this.#options
@@ -196,14 +245,15 @@ export class ControlWatch {
       const request = {
         expect: state.epoch.epoch,
         dials,
-        flagRevision: revision,
+        flagRevision: this.#options.flags.revision(),
         versions,
         rules,
         by: this.#options.by,
       }
-      this.#take(await ledger.openEpoch(request), began)
+      this.#take(await this.guard(ledger.openEpoch(request)), began)
     }
     this.#seenRevision = revision
+    this.#epochOwed = false
     this.#settleEpoch()
   }
 
@@ -231,7 +281,11 @@ export class ControlWatch {
   async works(side: Side, version: string, what: { primary: boolean; shadow: boolean }): Promise<void> {
     if (what.primary) this.#works[side] = version
     if (what.shadow) this.#shadows.add(side)
-    if (await this.read(true)) await this.syncEpoch()
+    this.#epochOwed = true
+    if (!(await this.read(true))) return // synced by the first good read
+    await this.syncEpoch().catch((cause: unknown) => {
+      if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
+    })
   }
 
   async worksNoMore(side: Side): Promise<void> {
@@ -264,15 +318,21 @@ export class ControlWatch {
     this.#unsubscribe?.()
     await this.#loop
     if (this.#state === undefined || !this.#reachable) return
-    const ledger = await this.#options.ledger()
-    await ledger.leave({
-      ...this.presence(),
-      works: {},
-      shadows: [],
-      inFlight: 0,
-      confirmedBefore: Number.MAX_SAFE_INTEGER,
+    const last = { works: {}, shadows: [], inFlight: 0, confirmedBefore: Number.MAX_SAFE_INTEGER }
+    const left = this.#options.ledger().then((ledger) => ledger.leave({ ...this.presence(), ...last }))
+    await within(left, LOST_AFTER_MS).catch((cause: unknown) => {
+      // its heartbeats end all the same; whoever looks sees it gone a little later
+      this.#lose(cause instanceof Error ? cause.message : String(cause))
     })
   }
+}
+
+/** The answer, or `late`. An event loop that was blocked for so long first hears what has come meanwhile. */
+function within<T>(answer: Promise<T>, ms: number): Promise<T | 'late'> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => setImmediate(() => setImmediate(() => resolve('late'))), ms)
+    answer.finally(() => clearTimeout(timer)).then(resolve, reject)
+  })
 }
 
 function sameDials(a: Dials, b: Dials): boolean {

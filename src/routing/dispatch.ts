@@ -7,7 +7,7 @@ import type { MigrationSettings } from '../config/resolve.ts'
 import { ENQUEUE_TIMEOUT_MS } from '../config/resolve.ts'
 import type { FlagSource } from '../ports/flags.ts'
 import { Grouper } from '../ports/grouping.ts'
-import type { MigrationLedger, PinAnswer, PinRequest } from '../ports/ledger.ts'
+import type { MigrationLedger, NoteRequest, PinAnswer, PinRequest } from '../ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue } from '../ports/queue.ts'
 import { makeEnvelope } from '../vocabulary/envelope.ts'
 import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
@@ -71,16 +71,21 @@ interface Pinned {
 export class Dispatcher {
   readonly #o: DispatcherOptions
   readonly #pins: Grouper<PinRequest, PinAnswer>
+  /** For a store that queue and ledger share: a ledger that is lost there is a queue that is lost. */
+  readonly #pinsAtOnce: Grouper<PinRequest, PinAnswer>
   readonly #sends: Readonly<Record<Side, Grouper<OutgoingJob, EnqueueAnswer>>>
   readonly #shadows: ShadowSender
   readonly #notes: LateNotes
   readonly #seen = new SeenKeys()
   readonly #inFlight = new Set<{ readonly since: number }>()
+  readonly #pinning = new Set<Promise<unknown>>()
+  #idle: (() => void)[] = []
 
   constructor(options: DispatcherOptions) {
     this.#o = options
     const { settings, ledger, emit } = options
-    this.#pins = new Grouper(async (requests) => (await ledger()).pin(requests), { most: BULK })
+    this.#pins = new Grouper((requests) => this.#pin(requests), { most: BULK })
+    this.#pinsAtOnce = new Grouper(async (requests) => (await ledger()).pin(requests), { most: BULK })
     const sends = (side: Side): Grouper<OutgoingJob, EnqueueAnswer> =>
       new Grouper(async (jobs) => (await options.queue(side)).enqueue(jobs), { most: CHUNK })
     this.#sends = { legacy: sends('legacy'), target: sends('target') }
@@ -91,7 +96,13 @@ export class Dispatcher {
       backlog: settings.shadowBacklog,
       emit,
     })
-    this.#notes = new LateNotes({ ledger, reachable: () => options.watch.reachable })
+    this.#notes = new LateNotes({
+      ledger,
+      reachable: () => options.watch.reachable,
+      pinsSettled: async () => {
+        await Promise.allSettled(this.#pinning)
+      },
+    })
   }
 
   /** What is pinned and not yet answered by a backend, for the heartbeat. */
@@ -121,16 +132,36 @@ export class Dispatcher {
     await this.#ready()
     const ticket = this.#enter()
     try {
+      const silent = await this.#silence(job.fresh)
+      if (silent !== undefined) return await this.#withoutLedger(job, silent)
       const request = this.#pinRequest(job)
       if (job.fresh && this.#sharesStore(sideOf(request.route))) return await this.#sendAtOnce(job, request)
-      const answer = await this.#pins.ask(request)
+      let answer: PinAnswer
+      try {
+        answer = await this.#pins.ask(request)
+      } catch (cause) {
+        return await this.#pinFailed(job, cause)
+      }
       return await this.#store({ job, answer }, (side, outgoing) => this.#sends[side].ask(outgoing))
-    } catch (cause) {
-      if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
-      return await this.#withoutLedger(job, cause)
     } finally {
-      this.#inFlight.delete(ticket)
+      this.#leave(ticket)
     }
+  }
+
+  /** Gives up as soon as the ledger is lost: the caller does not wait for the ledger's own time-out. */
+  async #pin(requests: readonly PinRequest[]): Promise<readonly PinAnswer[]> {
+    const asked = this.#o.ledger().then((ledger) => ledger.pin(requests))
+    this.#pinning.add(asked)
+    const ended = (): void => {
+      this.#pinning.delete(asked)
+    }
+    asked.then(ended, ended)
+    return await this.#o.watch.guard(asked)
+  }
+
+  async #pinFailed(job: Prepared, cause: unknown): Promise<Enqueued> {
+    if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
+    return await this.#withoutLedger(job, cause)
   }
 
   /** True when the ledger and this side's queue commit together what they are told in one tick. */
@@ -147,7 +178,7 @@ export class Dispatcher {
     job: Prepared,
     request: PinRequest,
     ask: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer> = (side, o) => this.#sends[side].ask(o),
-    pin: (request: PinRequest) => Promise<PinAnswer> = (one) => this.#pins.ask(one),
+    pin: (request: PinRequest) => Promise<PinAnswer> = (one) => this.#pinsAtOnce.ask(one),
   ): Promise<Enqueued> {
     const side = sideOf(request.route)
     const { route, epoch } = request
@@ -157,8 +188,9 @@ export class Dispatcher {
     if (pinned.status === 'rejected') {
       // the queue may have taken it all the same: without a row it would only be parked
       const queue = await this.#o.queue(side)
-      if (sent.status === 'fulfilled' && queue.capabilities.remove) await queue.remove(outgoing.backendId)
-      throw pinned.reason
+      const taken = sent.status === 'fulfilled' && sent.value.status === 'accepted'
+      if (taken && queue.capabilities.remove) await queue.remove(outgoing.backendId)
+      return await this.#pinFailed(job, pinned.reason)
     }
     const first = sent.status === 'fulfilled' ? sent.value : ({ status: 'unknown', cause: sent.reason } as const)
     let given: EnqueueAnswer | undefined = first
@@ -174,46 +206,44 @@ export class Dispatcher {
     await this.#ready()
     const parts: Promise<Enqueued[]>[] = []
     for (let start = 0; start < jobs.length; start += BULK) parts.push(this.#sendPart(jobs.slice(start, start + BULK)))
-    const done = await Promise.allSettled(parts)
-    return done.flatMap((part) => {
-      if (part.status === 'rejected') throw part.reason
-      return part.value
-    })
+    return allOf(await Promise.allSettled(parts)).flat()
   }
 
   async #sendPart(jobs: readonly Prepared[]): Promise<Enqueued[]> {
     const ticket = this.#enter()
     try {
       let answers: readonly PinAnswer[]
+      let atOnce: Promise<Enqueued[]> | undefined
       try {
+        const silent = await this.#silence(jobs.every((job) => job.fresh))
+        if (silent !== undefined) throw silent
         const requests = jobs.map((job) => this.#pinRequest(job))
         if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
-          return await this.#sendPartAtOnce(jobs, requests)
+          atOnce = this.#sendPartAtOnce(jobs, requests)
+          answers = []
+        } else {
+          answers = await this.#pin(requests)
         }
-        answers = await (await this.#o.ledger()).pin(requests)
       } catch (cause) {
-        if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
-        return await Promise.all(jobs.map((job) => this.#withoutLedger(job, cause)))
+        return allOf(await Promise.allSettled(jobs.map((job) => this.#pinFailed(job, cause))))
       }
+      if (atOnce !== undefined) return await atOnce
       const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
       const results = await Promise.allSettled(
         jobs.map((job, index) =>
           this.#store({ job, answer: answers[index] as PinAnswer }, (side, o) => bulk[side].ask(o)),
         ),
       )
-      return results.map((result) => {
-        if (result.status === 'rejected') throw result.reason
-        return result.value
-      })
+      return allOf(results)
     } finally {
-      this.#inFlight.delete(ticket)
+      this.#leave(ticket)
     }
   }
 
   async #sendPartAtOnce(jobs: readonly Prepared[], requests: readonly PinRequest[]): Promise<Enqueued[]> {
     const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
     const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
-    return await Promise.all(
+    const results = await Promise.allSettled(
       jobs.map((job, index) =>
         this.#sendAtOnce(
           job,
@@ -223,6 +253,7 @@ export class Dispatcher {
         ),
       ),
     )
+    return allOf(results)
   }
 
   #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {
@@ -236,7 +267,8 @@ export class Dispatcher {
     try {
       await watch.syncEpoch()
     } catch (cause) {
-      if (!isCutoverError(cause, 'ledger-unavailable')) throw cause // pin meets the same fault and decides
+      // pin meets the same fault and decides
+      if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
     }
   }
 
@@ -246,15 +278,27 @@ export class Dispatcher {
     return ticket
   }
 
+  #leave(ticket: { readonly since: number }): void {
+    this.#inFlight.delete(ticket)
+    if (this.#inFlight.size === 0) for (const idle of this.#idle.splice(0)) idle()
+  }
+
+  /** Why the ledger is not even asked: it has been silent for a while, the caller must not wait for its time-out too. */
+  async #silence(fresh: boolean): Promise<CutoverError | undefined> {
+    const { settings, watch } = this.#o
+    // An id of the caller's own may be among what the ledger was not yet told: it comes first.
+    if (!fresh && this.#notes.waiting && watch.reachable) await this.#notes.flush()
+    const why =
+      !watch.reachable && watch.ageMs > 1000
+        ? `has not answered for ${Math.round(watch.ageMs)} ms`
+        : !fresh && this.#notes.waiting
+          ? 'does not take what it was not told while it was away'
+          : undefined
+    return why === undefined ? undefined : new CutoverError('ledger-unavailable', `${settings.name}: the ledger ${why}`)
+  }
+
   #pinRequest(job: Prepared): PinRequest {
     const { settings, watch } = this.#o
-    // the ledger has been silent for a while: the caller must not wait for its time-out, too
-    if (!watch.reachable && watch.ageMs > 1000) {
-      throw new CutoverError(
-        'ledger-unavailable',
-        `${settings.name}: the ledger has not answered for ${Math.round(watch.ageMs)} ms`,
-      )
-    }
     const key = job.key ?? job.id
     const { route, reason } = this.decide(key)
     const epoch = watch.epochNow
@@ -284,8 +328,11 @@ export class Dispatcher {
     const result: Enqueued = { id: job.id, route, side, reason, duplicate: known }
     // Open at generation 0 it may never have reached the queue (a producer that died): send it, under the same id.
     if (known && (answer.state !== 'open' || gen !== 0)) return result
-    const stored = await this.#sendUntilKnown(job, answer, side, send)
-    if (route !== side && stored === 'accepted') this.#sendCopies(job, answer)
+    const delayMs = known ? Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) : job.delayMs
+    const due = { ...job, delayMs }
+    await this.#sendUntilKnown(due, answer, side, send)
+    // also when the queue had it already: whoever stored it may have died before the copies were sent
+    if (route !== side) this.#sendCopies(due, answer)
     return result
   }
 
@@ -316,19 +363,21 @@ export class Dispatcher {
   ): Promise<'accepted' | 'duplicate'> {
     const outgoing = this.#outgoing(job, answer, 'primary')
     const began = performance.now()
+    let maybeStored = false
     for (let tries = 0; ; tries += 1) {
       let given: EnqueueAnswer
       try {
         given = await send(side, outgoing)
       } catch (cause) {
-        // the queue could not be opened: nothing was sent in this call, but an earlier one may have been stored
-        given = tries === 0 ? { status: 'refused', cause } : { status: 'unknown', cause }
+        given = { status: 'refused', cause } // the queue could not be opened: nothing was sent
       }
       if (given.status === 'accepted' || given.status === 'duplicate') return given.status
-      if (given.status === 'refused') {
-        if (answer.status === 'pinned' && tries === 0) await this.#takeBack(job.id)
+      // what is refused now may have been stored by the try before it, whose answer was lost
+      if (given.status === 'refused' && !maybeStored) {
+        if (answer.status === 'pinned') await this.#takeBack(job.id)
         throw this.#refused(job.id, side, given.cause)
       }
+      maybeStored = true
       if (performance.now() - began > ENQUEUE_TIMEOUT_MS) throw this.#unknown(job.id, side, given.cause)
       await new Promise((resolve) => setTimeout(resolve, Math.min(1000, 25 * 2 ** tries) * (0.5 + Math.random() / 2)))
     }
@@ -398,8 +447,7 @@ export class Dispatcher {
       reason: 'ledger-unavailable',
       control: false,
     }
-    const stored = await this.#sendUntilKnown(sent, pinned, 'legacy', (side, o) => this.#sends[side].ask(o))
-    this.#notes.note({
+    const note: NoteRequest = {
       id: sent.id,
       epoch,
       dueAt,
@@ -407,7 +455,17 @@ export class Dispatcher {
       maxAttempts: job.attempts,
       group: keyGroup(job.key ?? sent.id),
       producer: watch.instance,
-    })
+    }
+    let stored: 'accepted' | 'duplicate'
+    try {
+      stored = await this.#sendUntilKnown(sent, pinned, 'legacy', (side, o) => this.#sends[side].ask(o))
+    } catch (failure) {
+      // it may be there: noted, so that a later call with this id finds it on legacy and nowhere else
+      if (isCutoverError(failure, 'enqueue-unknown')) this.#notes.note(note)
+      else if (job.fresh && !giveUp) this.#notes.abandon(job.id)
+      throw failure
+    }
+    this.#notes.note(note)
     return {
       id: sent.id,
       route: 'legacy',
@@ -419,9 +477,23 @@ export class Dispatcher {
 
   /** Sends what is buffered, waits for what is under way. */
   async close(timeoutMs: number): Promise<void> {
-    await this.#pins.settled()
-    for (const side of SIDES) await this.#sends[side].settled()
+    if (this.#inFlight.size > 0) {
+      let timer: NodeJS.Timeout | undefined
+      const over = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs)
+      })
+      await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), over])
+      clearTimeout(timer)
+    }
     await this.#shadows.close(timeoutMs)
     await this.#notes.close(timeoutMs)
   }
+}
+
+/** All values in order, or the first failure: thrown only when everything has ended. */
+function allOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  })
 }

@@ -9,6 +9,8 @@ const RETRY_MS = 500
 export interface LateNotesOptions {
   readonly ledger: () => Promise<MigrationLedger>
   readonly reachable: () => boolean
+  /** Resolves when no pin is under way: one that was given up may still be stored, and only then taken back. */
+  readonly pinsSettled: () => Promise<void>
 }
 
 export class LateNotes {
@@ -17,6 +19,7 @@ export class LateNotes {
   #abandoned: string[] = []
   #uncounted = 0
   #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> | undefined
 
   constructor(options: LateNotesOptions) {
     this.#options = options
@@ -35,6 +38,11 @@ export class LateNotes {
     this.#schedule()
   }
 
+  /** Something is still to be told. */
+  get waiting(): boolean {
+    return this.#notes.length + this.#abandoned.length + this.#uncounted > 0
+  }
+
   #schedule(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
@@ -42,11 +50,20 @@ export class LateNotes {
     }, RETRY_MS).unref()
   }
 
-  async flush(): Promise<void> {
-    if (this.#notes.length + this.#abandoned.length + this.#uncounted === 0) return
+  /** One at a time: two would drop what neither has told. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  async #flush(): Promise<void> {
+    if (!this.waiting) return
     try {
       if (!this.#options.reachable()) return
       const ledger = await this.#options.ledger()
+      await this.#options.pinsSettled()
       while (this.#abandoned.length > 0) {
         await ledger.unpin(this.#abandoned.slice(0, 250))
         this.#abandoned = this.#abandoned.slice(250)
@@ -63,7 +80,7 @@ export class LateNotes {
     } catch {
       // still away: the watch tells of it; what is noted stays noted and is tried again
     } finally {
-      if (this.#notes.length + this.#abandoned.length + this.#uncounted > 0) this.#schedule()
+      if (this.waiting) this.#schedule()
     }
   }
 

@@ -45,13 +45,18 @@ function isStamp(value: object): value is Stamp {
   return (
     s.v === ENVELOPE_VERSION &&
     typeof s.id === 'string' &&
+    s.id !== '' &&
     ROUTES.includes(s.route as never) &&
     ARMS.includes(s.arm as never) &&
-    Number.isInteger(s.epoch) &&
-    Number.isInteger(s.gen) &&
+    isCount(s.epoch) &&
+    isCount(s.gen) &&
     typeof s.due === 'number' &&
     typeof s.fenced === 'boolean'
   )
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0
 }
 
 const MAX_DEPTH = 200

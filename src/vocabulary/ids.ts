@@ -70,7 +70,15 @@ export function backendIdOf(id: string, gen: number, arm: Arm): string {
   return arm === 'primary' ? `${name}_${gen}` : `${name}_${arm === 'shadow' ? 's' : 'k'}`
 }
 
-/** The logical id of a job that old code put into a queue: made of the backend's own, the same at every delivery. */
-export function adoptedId(side: string, backendId: string): string {
-  return `adopted:${side}:${backendId}`
+/**
+ * The logical id of a job that old code put into a queue, the same at every delivery. With the time at which it was put
+ * there: old code may use an id again as soon as its job is done, and that is another job.
+ */
+export function adoptedId(side: string, backendId: string, enqueuedAt: number | undefined): string {
+  return `adopted:${side}:${enqueuedAt?.toString(36) ?? ''}:${backendId}`
+}
+
+/** The backend's own id in an {@link adoptedId}. */
+export function backendIdOfAdopted(id: string): string {
+  return id.split(':').slice(3).join(':')
 }
