@@ -123,6 +123,7 @@ describe.skipIf(!hasRedis())('workers', () => {
     expect((await queue.find(one.backendId)).place).toBe('completed')
     expect(await queue.unpark(one.backendId)).toBe(true)
     expect(await queue.parked()).toEqual([])
+    expect((await queue.find(one.backendId)).place).toBe('waiting')
     const again = await bench.work(queue, () => (again.runs.length === 1 ? dispositions[2]! : ACK))
     await again.until((runs) => runs.length === 2)
     expect(again.runs.map((run) => run.attempt)).toEqual([2, 3])

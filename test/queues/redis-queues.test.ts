@@ -139,6 +139,19 @@ describe.skipIf(skip).each(KINDS)('$title on a Redis', (kind) => {
     )
   })
 
+  test('a job that came due while the server was down runs when it is back', async () => {
+    const queue = await bench.queue()
+    const work = await bench.work(queue)
+    const due = job({ delayMs: 400 })
+    await enqueueAll(queue, [due])
+    await redis.kill()
+    // Until it is due, and the worker has tried in vain.
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    await redis.restart()
+    await work.until((runs) => runs.length === 1)
+    expect(work.runs[0]?.id).toBe(due.backendId)
+  })
+
   test('full memory is refused, job by job, and nothing of it is stored', async () => {
     const queue = await bench.queue()
     await enqueueAll(queue, [job()])
