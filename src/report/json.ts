@@ -7,7 +7,12 @@ const INVISIBLE = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 /** ASCII escapes instead of characters that act on a terminal: the same data, safe to look at. */
 export function jsonReport(model: ReportModel): string {
-  const json = JSON.stringify(model, null, 2)
+  return safeJson(model)
+}
+
+/** The same for any JSON value. */
+export function safeJson(value: unknown): string {
+  const json = JSON.stringify(value, null, 2)
   return `${json.replace(INVISIBLE, escapeUnits)}\n`
 }
 

@@ -1,0 +1,86 @@
+// What do the dials say, is the flag well, and who has applied it?
+
+import type { MigrationSettings } from '../../config/resolve.ts'
+import type { ControlState } from '../../ports/ledger.ts'
+import { formatShare } from '../../vocabulary/dials.ts'
+import { failureOf } from '../failure.ts'
+import { dialsText, type FlagView, healthText, viewFlag } from '../flag-view.ts'
+import { type Answer, type Call, EXIT } from '../io.ts'
+import { blocks, columns, foreign, type Pen } from '../pen.ts'
+import { dutiesOf, isLive, type ProcessView, viewProcess } from '../processes.ts'
+import { type Session, withSession } from '../session.ts'
+
+interface Got {
+  readonly flag: FlagView
+  readonly control: ControlState | undefined
+  readonly processes: readonly ProcessView[]
+  readonly ledgerFault: string | undefined
+}
+
+export async function getFlag(call: Call): Promise<Answer> {
+  return await withSession(call, async (session) => {
+    const settings = session.pick(call.args[0])
+    const [flag, ledger] = await Promise.all([viewFlag(session, settings), readLedger(session, settings)])
+    const got: Got = { flag, ...ledger }
+    const known = got.ledgerFault === undefined && flag.state !== 'failed'
+    return {
+      exit: known ? EXIT.ok : EXIT.error,
+      json: getJson(settings.name, got),
+      text: (pen) => getText(settings.name, got, pen),
+    }
+  })
+}
+
+/** The flag is to be seen while the ledger is down. */
+async function readLedger(session: Session, settings: MigrationSettings): Promise<Omit<Got, 'flag'>> {
+  try {
+    const ledger = await session.ledgerOf(settings)
+    const [control, presence] = await Promise.all([ledger.control(), ledger.presence()])
+    return { control, processes: presence.filter(isLive).map(viewProcess), ledgerFault: undefined }
+  } catch (error) {
+    return { control: undefined, processes: [], ledgerFault: failureOf(error).message }
+  }
+}
+
+function getJson(migration: string, { flag, control, processes, ledgerFault }: Got): unknown {
+  return {
+    migration,
+    dials: { target: flag.target, shadow: flag.shadow, control: control?.controlShare ?? null },
+    flag,
+    latch: control?.latch ?? null,
+    ceiling: control?.ceiling ?? null,
+    ledger: ledgerFault ?? 'ok',
+    processes: processes.map((process) => ({ ...process, applied: process.flagRevision === flag.revision })),
+  }
+}
+
+function getText(migration: string, { flag, control, processes, ledgerFault }: Got, pen: Pen): string {
+  const label = (text: string): string => pen.style('dim', text)
+  const latch =
+    control === undefined
+      ? 'not known'
+      : control.latch.set
+        ? pen.style('yellow', 'SET: every job goes to legacy')
+        : 'off'
+  const rows = [
+    [
+      label('dials'),
+      `${dialsText(flag)}  control ${control === undefined ? 'not known' : formatShare(control.controlShare)}`,
+    ],
+    [label('flag'), healthText(flag, pen)],
+    [label('latch'), latch],
+    ...(control === undefined || control.ceiling >= 1 ? [] : [[label('ceiling'), formatShare(control.ceiling)]]),
+    ...(ledgerFault === undefined ? [] : [[label('ledger'), pen.style('red', foreign(ledgerFault, 300))]]),
+  ]
+  const live = processes.map((process) => [
+    process.flagRevision === flag.revision ? pen.style('green', 'applied') : pen.style('yellow', 'behind'),
+    `${foreign(process.host, 60)}:${process.pid}`,
+    foreign(dutiesOf(process)),
+    process.flagHealth === 'ok' ? '' : pen.style('yellow', `flag ${foreign(process.flagHealth)}`),
+  ])
+  const none = ledgerFault === undefined ? 'no live process' : ''
+  return blocks([
+    `${pen.style('bold', foreign(migration))}\n${columns(rows, '  ')}`,
+    live.length === 0 ? none : columns(live, '  '),
+  ])
+}

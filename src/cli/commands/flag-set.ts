@@ -1,0 +1,119 @@
+// Turns the dials: one write for both of the flag, the control share into the ledger, every turn into the audit log.
+
+import type { MigrationSettings } from '../../config/resolve.ts'
+import type { ControlState, MigrationLedger } from '../../ports/ledger.ts'
+import { formatShare } from '../../vocabulary/dials.ts'
+import { CutoverError } from '../../vocabulary/errors.ts'
+import { failureOf } from '../failure.ts'
+import { viewFlag } from '../flag-view.ts'
+import type { Answer, Call } from '../io.ts'
+import { columns, foreign, type Pen } from '../pen.ts'
+import { type WhoOptions, whoOf, withSession } from '../session.ts'
+import { writeDials } from '../write-dials.ts'
+
+interface SetOptions extends WhoOptions {
+  readonly target?: number
+  readonly shadow?: number
+  readonly control?: number
+}
+
+interface Dialled {
+  readonly target: number | null
+  readonly shadow: number | null
+  readonly control: number
+}
+
+export async function setFlag(call: Call<SetOptions>): Promise<Answer> {
+  const { target, shadow, control } = call.options
+  if (target === undefined && shadow === undefined && control === undefined) {
+    throw new CutoverError('usage', 'nothing to set: give --target, --shadow or --control, e.g. --target 25%')
+  }
+  return await withSession(call, async (session) => {
+    const settings = session.pick(call.args[0])
+    // First the ledger: a turn that cannot be written into the audit log is not made.
+    const ledger = await session.ledgerOf(settings)
+    const state = await ledger.control()
+    const flag = await viewFlag(session, settings)
+    const before: Dialled = { target: flag.target, shadow: flag.shadow, control: state.controlShare }
+    const after: Dialled = {
+      target: target ?? before.target,
+      shadow: shadow ?? before.shadow,
+      control: control ?? before.control,
+    }
+    let revision = flag.revision
+    if (target !== undefined || shadow !== undefined) {
+      revision = await writeDials(session, settings, { target: after.target ?? 0, shadow: after.shadow ?? 0 })
+    }
+    const who = whoOf(call.options)
+    await record(ledger, { settings, before, after, revision, ...who }, control)
+    const warnings = warningsOf(settings, after, state)
+    return {
+      json: {
+        migration: settings.name,
+        flag: settings.flag,
+        before,
+        after,
+        revision,
+        by: who.by,
+        why: who.why ?? null,
+        warnings,
+      },
+      text: (pen) => setText(settings.name, before, after, warnings, pen),
+    }
+  })
+}
+
+interface Turn {
+  readonly settings: MigrationSettings
+  readonly before: Dialled
+  readonly after: Dialled
+  readonly revision: string | null
+  readonly by: string
+  readonly why?: string
+}
+
+async function record(ledger: MigrationLedger, turn: Turn, control: number | undefined): Promise<void> {
+  const { settings, before, after, revision, ...who } = turn
+  try {
+    if (control !== undefined) await ledger.setControlShare({ share: control, ...who })
+    const data = { flag: settings.flag, before: { ...before }, after: { ...after }, revision }
+    await ledger.audit({ action: 'flag-set', ...who, data })
+  } catch (cause) {
+    const { message } = failureOf(cause)
+    throw new CutoverError(
+      'ledger-unavailable',
+      `${settings.name}: the flag's own dials were written, but the ledger did not take the rest (control share, audit entry): ${message}; run the command again`,
+      { cause, details: { migration: settings.name } },
+    )
+  }
+}
+
+function warningsOf(settings: MigrationSettings, { target, shadow, control }: Dialled, state: ControlState): string[] {
+  const warnings: string[] = []
+  if (state.latch.set)
+    warnings.push(`the latch is set: every job goes to legacy until: cutover unlatch ${settings.name}`)
+  if (target !== null && target > state.ceiling) {
+    warnings.push(`the ceiling in the ledger lets no more than ${formatShare(state.ceiling)} of the keys go to target`)
+  }
+  if (shadow !== null && shadow > 0 && !settings.shadowable) {
+    warnings.push(
+      "no job is shadowed: set shadow: 'effects-declared' in the configuration once every effect goes through ctx.effect",
+    )
+  }
+  if (control > 0 && shadow === 0)
+    warnings.push('no job gets a control: only shadowed jobs do, and the shadow dial is 0%')
+  return warnings
+}
+
+function setText(migration: string, before: Dialled, after: Dialled, warnings: readonly string[], pen: Pen): string {
+  const rows = (['target', 'shadow', 'control'] as const).map((dial) => {
+    const [was, is] = [shown(before[dial]), shown(after[dial])]
+    return [pen.style('dim', dial), was === is ? is : `${was} → ${pen.style('bold', is)}`]
+  })
+  const warned = warnings.map((text) => `${pen.style('yellow', 'warning')}: ${text}`)
+  return `${[`${pen.style('bold', foreign(migration))}`, columns(rows, '  '), ...warned].join('\n')}\n`
+}
+
+function shown(value: number | null): string {
+  return value === null ? 'not known' : formatShare(value)
+}
