@@ -61,7 +61,7 @@ function queue(side: Side, name: string) {
 /** Times of the demo: everything that is to settle settles within seconds. In production leave them out. */
 const shortTimes = {
   timeout: '4s',
-  attempts: 2,
+  attempts: 3,
   backoff: '200ms',
   waitAllowance: '5s',
   lease: LEASE,
