@@ -40,7 +40,7 @@ export function findConfig(cwd: string, given: string | undefined): string {
 export async function loadConfig(cwd: string, given: string | undefined): Promise<LoadedConfig> {
   const path = findConfig(cwd, given)
   const [{ createJiti }, virtualModules] = await Promise.all([import('jiti'), ownModules()])
-  const jiti = createJiti(path, { virtualModules, fsCache: false, interopDefault: false })
+  const jiti = createJiti(path, { virtualModules, fsCache: false })
   let loaded: unknown
   try {
     loaded = await jiti.import(path)
@@ -61,9 +61,9 @@ export async function loadConfig(cwd: string, given: string | undefined): Promis
   return { path, config: config as CutoverConfig }
 }
 
-/** The default export; of a CommonJS module what it exports. */
+/** The default export, or what a CommonJS module exports. Without either jiti offers the whole module as `default`. */
 function exported(loaded: unknown): unknown {
   if (typeof loaded !== 'object' || loaded === null) return undefined
-  const { default: found } = loaded as { default?: unknown }
-  return found === undefined && 'migrations' in loaded ? loaded : found
+  if (Object.hasOwn(loaded, 'default')) return (loaded as { default: unknown }).default
+  return Object.hasOwn(loaded, '__esModule') ? undefined : loaded
 }

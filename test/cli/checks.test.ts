@@ -1,5 +1,6 @@
 // `check` and `doctor`: what is right is said, what is wrong is found, each by its own line.
 
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openCutover } from '../../src/index.ts'
 import { type Bed, bed, configOf, configText } from './kit.ts'
@@ -135,6 +136,24 @@ describe('check', () => {
     const { code, value } = await place.json('check')
     expect(code).toBe(1)
     expect(value.error.message).toMatch(says)
+  })
+
+  test('what a configuration may import: CommonJS, ES modules, a .ts called .js, and wait for', async () => {
+    const text = `import BeeQueue from 'bee-queue'
+import murmur from 'murmurhash3js'
+import { Queue } from 'bullmq'
+import { v7 } from 'uuid'
+import { z } from 'zod'
+import helper, { Kind } from './helper.js'
+const found = [BeeQueue, murmur.x86.hash32, Queue, v7, helper].map((each) => typeof each)
+const name = await Promise.resolve(found.join(' ') + ' ' + Kind.A)
+${configText(place, { migration: 'flag: name,' }).replace('type<Mail>()', 'z.object({ from: z.string() })')}`
+    const project = bed(join(import.meta.dirname, '../.tmp'))
+    closers.push(async () => project.remove())
+    project.write('helper.ts', "export enum Kind { A = 'a' }\nexport default function help() {}\n")
+    project.write('cutover.config.ts', text)
+    const { value } = await project.json('explain', '--key', 'k')
+    expect(value.flag.name).toBe('function function function function function a')
   })
 
   test('CommonJS configurations', async () => {

@@ -1,6 +1,6 @@
 // A folder with a configuration, and the command line run in this process over it.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileFlags } from '../../adapters/flags/file/index.ts'
@@ -54,8 +54,10 @@ export async function call(
   return { code, ...told }
 }
 
-export function bed(): Bed {
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-cli-'))
+/** In a folder of its own; `under` the repository its configuration finds the libraries installed there. */
+export function bed(under: string = tmpdir()): Bed {
+  mkdirSync(under, { recursive: true })
+  const folder = mkdtempSync(join(under, 'cutover-cli-'))
   const cli = (...argv: string[]): Promise<Told> => call(argv, { cwd: folder })
   return {
     folder,
