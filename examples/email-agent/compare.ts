@@ -4,7 +4,10 @@
 
 import type { ParsedEmail } from './types.ts'
 
-/** A result without the line breaks that end its text. */
+/**
+ * A result without the line breaks that end its text. Of a result above 64 kB only digests are kept (docs/comparing.md):
+ * a text that stands as its digest is left as it is.
+ */
 export function withoutLastLineBreaks(parsed: ParsedEmail): ParsedEmail {
-  return parsed.text === null ? parsed : { ...parsed, text: parsed.text.replace(/[\r\n]+$/, '') }
+  return typeof parsed.text !== 'string' ? parsed : { ...parsed, text: parsed.text.replace(/[\r\n]+$/, '') }
 }
