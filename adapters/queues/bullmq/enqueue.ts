@@ -1,5 +1,8 @@
-// How do jobs get into BullMQ with one exact answer each? BullMQ does not tell a duplicate, and its own bulk insert throws
-// at the first error: so each chunk is a transaction of its own, in which every id is looked for before it is added.
+// How do jobs get into BullMQ with one answer each? BullMQ does not tell a duplicate, and its own bulk insert throws at
+// the first error: so each chunk is a pipeline of its own that first asks which of its ids are there already.
+//
+// Asking and adding are two steps of one connection: two senders of one new id at the same moment may both be told
+// `accepted`. It is one job all the same, and the ledger's pin lets only one of them get here.
 
 import type { JobJson, JobsOptions } from 'bullmq'
 import type { EnqueueAnswer, OutgoingJob } from '../../../src/ports/queue.ts'
@@ -9,12 +12,15 @@ import { toJobId } from './scripts.ts'
 
 /** The part of BullMQ's Redis backend that its flow producer uses too. */
 interface Transaction {
-  exists(key: string): unknown
+  eval(script: string, keys: number, ...args: readonly string[]): unknown
   exec(): Promise<[error: Error | null, reply: unknown][] | null>
 }
 interface Adding {
   addJobToTransaction(transaction: Transaction, job: JobJson, jobId: string): Promise<unknown>
 }
+/** KEYS → one `1` (there) or `0` a key. */
+const KNOWN = "local r = {} for i, k in ipairs(KEYS) do r[i] = redis.call('EXISTS', k) end return table.concat(r)"
+
 interface Validated {
   asJSON(): JobJson
   validateOptions(job: JobJson): void
@@ -29,33 +35,38 @@ export async function send(
   const answers: EnqueueAnswer[] = []
   const sent: number[] = []
   try {
-    const backend = queue.getBackend() as unknown as Adding
-    const transaction = connection.wrapped.multi() as Transaction
+    const prepared: { readonly json: JobJson; readonly jobId: string }[] = []
     for (const [index, job] of jobs.entries()) {
       const jobId = toJobId(job.backendId)
       const made = new module.Job(queue, name, job.data, optionsOf(job, jobId), jobId) as unknown as Validated
-      let json: JobJson
       try {
-        json = made.asJSON()
+        const json = made.asJSON()
         made.validateOptions(json)
+        prepared.push({ json, jobId })
+        sent.push(index)
       } catch (cause) {
         answers[index] = refused(cause)
-        continue
       }
-      transaction.exists(keyPrefix + jobId)
-      // Put into the transaction at once; what it gives has no meaning before `exec`.
-      backend.addJobToTransaction(transaction, json, jobId).catch(() => {})
-      sent.push(index)
     }
     if (sent.length === 0) return answers
-    const replies = await within(transaction.exec(), CALL_TIMEOUT_MS, 'enqueue')
+    const backend = queue.getBackend() as unknown as Adding
+    const pipeline = connection.wrapped.pipeline() as Transaction
+    pipeline.eval(KNOWN, prepared.length, ...prepared.map(({ jobId }) => keyPrefix + jobId))
+    for (const { json, jobId } of prepared) {
+      // Put into the pipeline at once; what it gives has no meaning before `exec`.
+      backend.addJobToTransaction(pipeline, json, jobId).catch(() => {})
+    }
+    const replies = await within(pipeline.exec(), CALL_TIMEOUT_MS, 'enqueue')
+    const known = String(replies?.[0]?.[1] ?? '')
+    const seen = new Set<string>()
     for (const [at, index] of sent.entries()) {
-      const answer = answerOf(replies?.[2 * at], replies?.[2 * at + 1])
+      const { jobId } = prepared[at]!
+      const answer = answerOf(known[at] === '1' || seen.has(jobId), replies?.[at + 1])
+      seen.add(jobId)
       answers[index] = answer ?? (await addAlone(connection, name, jobs[index]!))
     }
   } catch (cause) {
-    // A server that refuses one command of a transaction runs none of them.
-    const answer = isReply(cause) ? refused(rootOf(cause)) : unknownAnswer(cause)
+    const answer = unknownAnswer(cause)
     for (const index of sent) answers[index] = answer
   }
   return answers
@@ -71,14 +82,14 @@ function optionsOf(job: OutgoingJob, jobId: string): JobsOptions {
 
 type Reply = readonly [error: Error | null, reply: unknown] | undefined
 
-/** Undefined: the server has forgotten BullMQ's scripts, which only a call outside of a transaction brings back. */
-function answerOf(known: Reply, added: Reply): EnqueueAnswer | undefined {
-  const error = known?.[0] ?? added?.[0]
-  if (known === undefined || added === undefined) return unknownAnswer(new Error('no answer to the transaction'))
-  if (error?.message.startsWith('NOSCRIPT')) return known[1] === 1 ? { status: 'duplicate' } : undefined
-  if (error !== null && error !== undefined) return isReply(error) ? refused(error) : unknownAnswer(error)
-  if (typeof added[1] === 'number' && added[1] < 0) return refused(new Error(`BullMQ answered ${added[1]}`))
-  return known[1] === 1 ? { status: 'duplicate' } : { status: 'accepted' }
+/** Undefined: the server has forgotten BullMQ's scripts, which only a call outside of a pipeline brings back. */
+function answerOf(known: boolean, added: Reply): EnqueueAnswer | undefined {
+  if (added === undefined) return unknownAnswer(new Error('no answer to the pipeline'))
+  const [error, reply] = added
+  if (error?.message.startsWith('NOSCRIPT')) return known ? { status: 'duplicate' } : undefined
+  if (error !== null) return isReply(error) ? refused(error) : unknownAnswer(error)
+  if (typeof reply === 'number' && reply < 0) return refused(new Error(`BullMQ answered ${reply}`))
+  return known ? { status: 'duplicate' } : { status: 'accepted' }
 }
 
 async function addAlone({ queue }: BullConnection, name: string, job: OutgoingJob): Promise<EnqueueAnswer> {
@@ -88,10 +99,4 @@ async function addAlone({ queue }: BullConnection, name: string, job: OutgoingJo
   } catch (cause) {
     return isReply(cause) ? refused(cause) : unknownAnswer(cause)
   }
-}
-
-/** `EXECABORT` only says that something was refused before; this is what. */
-function rootOf(error: Error): Error {
-  const { previousErrors } = error as { previousErrors?: Error[] }
-  return previousErrors?.[0] ?? error
 }
