@@ -32,6 +32,9 @@ export const SETTLE_MS = 10
 /** A file that is written without a pause is taken as it is after this. */
 const SETTLE_MAX_MS = 100
 
+/** A bound on memory; a key beyond it is evaluated again. */
+const DECISIONS_KEPT = 10_000
+
 export interface FileFlagSourceOptions {
   /** Absolute. */
   readonly path: string
@@ -75,6 +78,8 @@ export class FileFlagSource implements FlagSource {
   #absent = false
   /** Flags of a broken file that have a value nobody knows. */
   #unknown: ReadonlySet<string> = new Set()
+  /** Decisions by key: the same key gets the same one while its flag's definition stands. */
+  readonly #decided = new WeakMap<FlagDefinition, Map<string, FlagDecision>>()
   /** What no change of the file repairs: the engine is missing or fails. */
   #fault: string | undefined
   #checking: Promise<boolean> | undefined
@@ -97,7 +102,18 @@ export class FileFlagSource implements FlagSource {
   decide(question: FlagQuestion): FlagDecision {
     if (this.#evaluate === undefined) return doubt('flag-doubt')
     const definition = this.#good?.definitions.get(question.flag)
-    return definition === undefined ? doubt(this.#whyNone(question.flag)) : this.#evaluate(definition, question)
+    if (definition === undefined) return doubt(this.#whyNone(question.flag))
+    if (question.flagKind !== 'string') return this.#evaluate(definition, question)
+    const byKey = this.#decided.get(definition) ?? new Map<string, FlagDecision>()
+    if (byKey.size === 0) this.#decided.set(definition, byKey)
+    const known = byKey.get(question.key)
+    if (known !== undefined) return known
+    const decision = this.#evaluate(definition, question)
+    // a doubt may be over at the next question
+    if (decision.reason !== 'flag') return decision
+    if (byKey.size >= DECISIONS_KEPT) byKey.clear()
+    byKey.set(question.key, decision)
+    return decision
   }
 
   revision(): string {
