@@ -24,7 +24,6 @@ export type CutoverErrorCode =
   | 'flag-invalid'
   | 'flag-unavailable'
   | 'flag-not-writable'
-  | 'envelope-newer'
   | 'result-not-comparable'
   | 'result-too-large'
   | 'result-timeout'
@@ -40,7 +39,6 @@ export type CutoverErrorCode =
   | 'retain-too-short'
   | 'closed'
   | 'usage'
-  | 'runtime-too-old'
   | 'contradiction'
 
 /** Plain, printable fields of an error: never a secret, never a payload. */

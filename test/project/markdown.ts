@@ -12,20 +12,29 @@ export function markedFences(markdown: string): readonly Marked[] {
   return [...fences].map(([, mark = '', value = '', text = '']) => ({ mark, value, text }))
 }
 
-/** The first table after a heading that starts with `heading`: its rows as texts, without header and rule. */
-export function tableUnder(markdown: string, heading: string): readonly (readonly string[])[] {
-  const after = markdown.split(new RegExp(`^#+ ${heading}`, 'm'))[1] ?? ''
-  const lines = after.split('\n')
-  const start = lines.findIndex((line) => line.startsWith('|'))
-  if (start === -1) throw new Error(`no table under "${heading}"`)
-  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'))
-  const rows = lines.slice(start, length === -1 ? undefined : start + length).slice(2)
-  return rows.map((line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
+/** Every table: its rows as texts, without header and rule. */
+export function tablesOf(markdown: string): readonly (readonly (readonly string[])[])[] {
+  const blocks = markdown.match(/(?:^\|.*\n?)+/gm) ?? []
+  return blocks.map((block) =>
+    block
+      .trimEnd()
+      .split('\n')
+      .slice(2)
+      .map((line) =>
+        line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      ),
   )
+}
+
+/** The first table after a heading that starts with `heading`. */
+export function tableUnder(markdown: string, heading: string): readonly (readonly string[])[] {
+  const start = markdown.search(new RegExp(`^#+ ${heading}`, 'm'))
+  const [table] = start === -1 ? [] : tablesOf(markdown.slice(start))
+  if (table === undefined) throw new Error(`no table under "${heading}"`)
+  return table
 }
 
 /** A cell without its backticks. */

@@ -149,6 +149,15 @@ describe('the package', () => {
     expect(code).toBe(0)
   })
 
+  test('the example of docs/testing.md passes', async () => {
+    const [example] = markedFences(await readFile(join(ROOT, 'docs/testing.md'), 'utf8'))
+    expect(example?.value).toBe('handlers.test.ts')
+    await write('handlers.test.ts', example?.text ?? '')
+    const { code, stdout } = await run('node', ['--test', 'handlers.test.ts'], { cwd: folder })
+    expect(stdout).toContain('pass 5')
+    expect(code, stdout).toBe(0)
+  })
+
   // bee-queue's own declarations want @types/redis, so only the files without it are checked with all declarations.
   test.each([
     { name: 'the quickstart', mark: 'file', skipLibCheck: false, libraries: [] },
@@ -171,7 +180,8 @@ describe('the package', () => {
       verbatimModuleSyntax: true,
       skipLibCheck,
     }
-    await write('tsconfig.json', JSON.stringify({ compilerOptions, files: files.map(({ value }) => value) }))
+    const names = [...files.map(({ value }) => value), ...(mark === 'file' ? ['handlers.test.ts'] : [])]
+    await write('tsconfig.json', JSON.stringify({ compilerOptions, files: names }))
     const { code, stdout } = await run('tsc', ['-p', '.'], { cwd: folder })
     expect(stdout).toBe('')
     expect(code).toBe(0)
