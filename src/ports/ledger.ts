@@ -125,7 +125,9 @@ export interface PinAnswer {
   readonly epoch: number
   readonly dueAt: number
   readonly fenced: boolean
-  /** This job is to get a control (`controlVerdict` is not `none`). */
+  /** The pair is open: its shadow copy is to be sent, again if this producer's predecessor may not have. */
+  readonly shadow: boolean
+  /** The same of the control. */
   readonly control: boolean
 }
 

@@ -125,8 +125,8 @@ function dropSlots(row: JobRow): JobRow {
 
 function pinAnswer(row: JobRow, status: PinAnswer['status']): PinAnswer {
   const { route, reason, epoch, dueAt, fenced } = row.stamp
-  const control = row.controlVerdict !== 'none'
-  return { status, state: row.state, side: row.side, gen: row.gen, route, reason, epoch, dueAt, fenced, control }
+  const copies = { shadow: row.verdict === 'open', control: row.controlVerdict === 'open' }
+  return { status, state: row.state, side: row.side, gen: row.gen, route, reason, epoch, dueAt, fenced, ...copies }
 }
 
 /** `firstOfKey`: the answer of the first-of-key test, made only when the row is absent. */

@@ -327,12 +327,15 @@ export class Dispatcher {
     const known = answer.status === 'exists'
     const result: Enqueued = { id: job.id, route, side, reason, duplicate: known }
     // Open at generation 0 it may never have reached the queue (a producer that died): send it, under the same id.
-    if (known && (answer.state !== 'open' || gen !== 0)) return result
+    if (known && (answer.state !== 'open' || gen !== 0)) {
+      this.#sendCopies(job, answer)
+      return result
+    }
     const delayMs = known ? Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) : job.delayMs
     const due = { ...job, delayMs }
     await this.#sendUntilKnown(due, answer, side, send)
     // also when the queue had it already: whoever stored it may have died before the copies were sent
-    if (route !== side) this.#sendCopies(due, answer)
+    this.#sendCopies(due, answer)
     return result
   }
 
@@ -411,12 +414,16 @@ export class Dispatcher {
     )
   }
 
+  /**
+   * The copies of a pair that is still open. Sent again for a known id, too: whoever sent the primary may have died
+   * before the copy, and one that is there already is a duplicate for its queue, or fills a slot that is written once.
+   */
   #sendCopies(job: Prepared, answer: PinAnswer): void {
-    const copies = [
-      { which: 'pair', arm: 'shadow' },
-      ...(answer.control ? [{ which: 'control', arm: 'control' } as const] : []),
-    ] as const
-    for (const { which, arm } of copies) {
+    for (const { wanted, which, arm } of [
+      { wanted: answer.shadow, which: 'pair', arm: 'shadow' },
+      { wanted: answer.control, which: 'control', arm: 'control' },
+    ] as const) {
+      if (!wanted) continue
       const side = sideOfArm(answer.route, arm)
       this.#shadows.add({ id: job.id, side, which, job: () => this.#outgoing(job, answer, arm) })
     }
@@ -445,6 +452,7 @@ export class Dispatcher {
       state: 'open',
       side: 'legacy',
       reason: 'ledger-unavailable',
+      shadow: false,
       control: false,
     }
     const note: NoteRequest = {

@@ -95,16 +95,17 @@ function readPins(reply: unknown, requests: readonly PinRequest[]): readonly Pin
   return requests.map((pin, at): PinAnswer => {
     if (letters[at] === 'p') {
       const { route, reason, epoch } = pin
-      const control = isShadowed(route) && pin.control
+      const shadow = isShadowed(route)
+      const control = shadow && pin.control
       const place = { state: 'open', side: sideOf(route), gen: 0 } as const
       const dueAt = now + Math.round(pin.delayMs)
-      return { status: 'pinned', ...place, route, reason, epoch, dueAt, fenced: true, control }
+      return { status: 'pinned', ...place, route, reason, epoch, dueAt, fenced: true, shadow, control }
     }
     const { row } = readRow(rest)
     const { route, reason, epoch, dueAt, fenced } = row.stamp
-    const control = row.controlVerdict !== 'none'
+    const [shadow, control] = [row.verdict === 'open', row.controlVerdict === 'open']
     const { state, side, gen } = row
-    return { status: 'exists', state, side, gen, route, reason, epoch, dueAt, fenced, control }
+    return { status: 'exists', state, side, gen, route, reason, epoch, dueAt, fenced, shadow, control }
   })
 }
 
