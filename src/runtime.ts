@@ -165,6 +165,7 @@ export class Runtime {
       epoch: () => this.watch.epochNow,
       now: () => this.watch.ledgerNow(),
       quiet: () => !this.watch.everDialled,
+      guard: (asked) => this.watch.guard(asked),
       log,
       emit,
     })

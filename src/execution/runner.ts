@@ -33,6 +33,8 @@ export interface RunnerOptions {
   readonly now: () => number
   /** No dial has been above 0 since this process started: an unfenced job may run without the ledger. */
   readonly quiet: () => boolean
+  /** Gives an answer up as soon as the ledger is known to be lost. */
+  readonly guard: <T>(asked: Promise<T>) => Promise<T>
   readonly log: Logger
   readonly emit: EmitEvent
 }
@@ -131,13 +133,14 @@ export class Runner {
 
   /** Claims, waiting while another run is busy with the row and while the ledger is away. */
   async #claim(delivery: Delivery, job: Identified, token: string): Promise<ClaimAnswer | 'unreachable'> {
-    const { fence, quiet } = this.#o
+    const { fence, quiet, guard } = this.#o
     const { stamp } = job
     const request = this.#claimRequest(delivery, job, token)
     for (;;) {
       if (this.#closing.signal.aborted) return { status: 'defer' }
       try {
-        const answer = await fence.claim(request)
+        const asked = fence.claim(request)
+        const answer = await (!stamp.fenced && quiet() ? guard(asked) : asked)
         if (answer.status !== 'busy') return answer
         const left = answer.leaseUntil - answer.now
         await pause(Math.min(BUSY_LOOK_MS, Math.max(10, left)) * (0.75 + Math.random() / 2), this.#closing.signal)

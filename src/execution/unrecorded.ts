@@ -56,21 +56,30 @@ export class Unrecorded {
         await (await this.#ledger()).bump(MEASURES.unrecorded(side), count)
         this.#counts[side] -= count
       }
+      const held: LateEnd[] = []
       while (this.#requests.length > 0) {
         const some = this.#requests.slice(0, 250)
-        await Promise.all(some.map((end) => this.#tell(end)))
+        const told = await Promise.all(some.map((end) => this.#tell(end)))
+        held.push(...some.filter((_, at) => !told[at]))
         this.#requests = this.#requests.slice(some.length)
       }
+      this.#requests = held
     } catch {
       // still away: what is kept is told at the next try
-      this.#schedule()
+    } finally {
+      if (this.#requests.length + this.#counts.legacy + this.#counts.target > 0) this.#schedule()
     }
   }
 
-  async #tell({ claim, finish }: LateEnd): Promise<void> {
+  /** False: the claim of an earlier attempt, given up by its run, was stored after all; its lease has to run out. */
+  async #tell({ claim, finish }: LateEnd): Promise<boolean> {
     // A success is taken from any run, a failure only from the run that holds the row.
-    if (!finish.outcome.ok && (await this.#fence.claim(claim)).status !== 'granted') return
+    if (!finish.outcome.ok) {
+      const { status } = await this.#fence.claim(claim)
+      if (status !== 'granted') return status !== 'busy'
+    }
     await this.#fence.finishOnce(finish)
+    return true
   }
 
   async close(timeoutMs: number): Promise<void> {

@@ -161,6 +161,7 @@ export class ControlWatch {
           this.#onLost.delete(lost)
         })
         .then(resolve, reject)
+      if (!this.#reachable && this.ageMs > LOST_AFTER_MS) lost()
     })
   }
 

@@ -33,6 +33,7 @@ function redelivered(outcome: Partial<Outcome>): Promise<Disposition> {
     epoch: () => 1,
     now: () => 0,
     quiet: () => true,
+    guard: (asked) => asked,
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: (_, message) => expect.unreachable(message) },
     emit: () => {},
   })
