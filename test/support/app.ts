@@ -34,35 +34,41 @@ export interface Bed {
   stop(): Promise<void>
 }
 
-/** Embedded queues and a SQLite ledger, in one file or in two. */
-export function embeddedBed(files: 'shared' | 'apart' = 'apart'): Bed & { readonly folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'cutover-e2e-'))
-  const ledger = join(folder, 'ledger.db')
-  const path = files === 'shared' ? ledger : join(folder, 'queue.db')
+/** Where a bed is, in a form that another process can be told. */
+export type Place = { readonly folder: string; readonly files: 'shared' | 'apart' } | { readonly url: string }
+
+/** bee-queue to BullMQ with the ledger on the same Redis, or embedded queues and a SQLite ledger in one file or in two. */
+export function partsAt(place: Place): Omit<Bed, 'stop'> {
+  if ('url' in place) return redisParts(place.url)
+  const ledger = join(place.folder, 'ledger.db')
+  const path = place.files === 'shared' ? ledger : join(place.folder, 'queue.db')
   return {
-    folder,
     ledger: sqliteLedger({ path: ledger }),
     queue: (side) => embeddedQueue({ path, queue: `mail-${side}`, leaseMs: 1000, pollMs: 20 }),
-    stop: async () => rmSync(folder, { recursive: true, force: true }),
   }
 }
 
-/** bee-queue to BullMQ, with the ledger on the same Redis. */
-export async function redisBed(): Promise<Bed & { readonly url: string }> {
-  const server = await startRedis()
+function redisParts(url: string): Omit<Bed, 'stop'> {
+  const worker = { lockDuration: 1500, stalledInterval: 500, maxStalledCount: 5 }
   return {
-    url: server.url,
-    ledger: redisLedger({ url: server.url }),
+    ledger: redisLedger({ url }),
     queue: (side) =>
       side === 'legacy'
-        ? beeQueue({ queue: 'mail', redis: server.url, stallInterval: 1000 })
-        : bullmq({
-            queue: 'mail',
-            connection: server.url,
-            worker: { lockDuration: 1500, stalledInterval: 500, maxStalledCount: 5 },
-          }),
-    stop: () => server.stop(),
+        ? beeQueue({ queue: 'mail', redis: url, stallInterval: 1000 })
+        : bullmq({ queue: 'mail', connection: url, worker }),
   }
+}
+
+export function embeddedBed(files: 'shared' | 'apart' = 'apart'): Bed & { folder: string; place: Place } {
+  const folder = mkdtempSync(join(tmpdir(), 'cutover-e2e-'))
+  const place = { folder, files }
+  return { folder, place, ...partsAt(place), stop: async () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+export async function redisBed(): Promise<Bed & { url: string; place: Place }> {
+  const server = await startRedis()
+  const place = { url: server.url }
+  return { ...place, place, ...partsAt(place), stop: () => server.stop() }
 }
 
 export interface Run {

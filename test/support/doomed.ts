@@ -1,0 +1,143 @@
+// A producer or worker process that kills itself at a named point: node doomed.ts JSON (see `Doom`). The points are put
+// around the ledger and the queues from outside, so that the library knows nothing of them.
+//
+// It keeps a diary in a folder: `runs` gets a line for each run; an effect makes a file named after its idempotency key,
+// which succeeds once a key, and a line in `effects` each time.
+
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openCutover } from '../../src/cutover.ts'
+import type { LedgerSpec, MigrationLedger } from '../../src/ports/ledger.ts'
+import type { EnqueueAnswer, OutgoingJob, Queue, QueueSpec } from '../../src/ports/queue.ts'
+import { testFlags } from '../../src/testing/index.ts'
+import type { Route, Side } from '../../src/vocabulary/job.ts'
+import { configOf, type Mail, type Place, partsAt } from './app.ts'
+
+export type Point =
+  | 'never'
+  | 'after-claim'
+  | 'after-begin'
+  | 'after-effect'
+  | 'after-finish'
+  | 'after-compare'
+  | 'after-pin'
+  | 'after-store'
+  | 'before-shadow'
+  | 'block'
+
+export interface Doom {
+  readonly place: Place
+  readonly diary: string
+  readonly role: 'worker' | 'producer'
+  readonly route: Route
+  readonly sides: readonly Side[]
+  readonly point: Point
+  /** The job at which it dies. */
+  readonly id: string
+}
+
+const doom = JSON.parse(process.argv[2] ?? '{}') as Doom
+
+function die(): never {
+  process.kill(process.pid, 'SIGKILL')
+  for (;;); // the signal is on its way
+}
+
+interface Asked {
+  readonly id: string
+  readonly arm?: string
+}
+/** After these operations of the ledger on the doomed job. */
+const AFTER: Partial<Record<Point, keyof MigrationLedger>> = {
+  'after-claim': 'claim',
+  'after-begin': 'begin',
+  'after-finish': 'finish',
+  'after-compare': 'compare',
+  'after-pin': 'pin',
+}
+
+/** The same object, but for what `change` gives for a name. */
+function altered<T extends object>(what: T, change: (name: string | symbol, value: unknown) => unknown): T {
+  return new Proxy(what, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target)
+      return change(name, typeof value === 'function' ? value.bind(target) : value)
+    },
+  })
+}
+
+function doomedLedger(spec: LedgerSpec): LedgerSpec {
+  const watched = AFTER[doom.point]
+  const migration = (ledger: MigrationLedger): MigrationLedger =>
+    altered(ledger, (name, call) => {
+      if (name !== watched) return call
+      return async (requests: readonly Asked[]) => {
+        const answers: unknown = await (call as (all: readonly Asked[]) => Promise<unknown>)(requests)
+        if (requests.some(({ id, arm }) => id === doom.id && (arm === undefined || arm === 'primary'))) die()
+        return answers
+      }
+    })
+  return {
+    ...spec,
+    create: (context) =>
+      altered(spec.create(context), (name, value) =>
+        name === 'migration'
+          ? (...args: [never, never]) => migration((value as (...all: unknown[]) => MigrationLedger)(...args))
+          : value,
+      ),
+  }
+}
+
+function doomedQueue(spec: QueueSpec): QueueSpec {
+  const watch = (queue: Queue, shadow: boolean): Queue =>
+    altered(queue, (name, value) => {
+      if (name === 'shadow') return () => watch((value as () => Queue)(), true)
+      if (name !== 'enqueue') return value
+      return async (jobs: readonly OutgoingJob[]) => {
+        const ours = jobs.some(({ data }) => (data as { $cutover: { id: string } }).$cutover.id === doom.id)
+        if (ours && shadow && doom.point === 'before-shadow') die()
+        const answers = await (value as (all: readonly OutgoingJob[]) => Promise<readonly EnqueueAnswer[]>)(jobs)
+        if (ours && !shadow && doom.point === 'after-store') die()
+        return answers
+      }
+    })
+  return { ...spec, create: () => watch(spec.create(), false) }
+}
+
+const parts = partsAt(doom.place)
+const bed = {
+  ledger: doomedLedger(parts.ledger),
+  queue: (side: Side) => doomedQueue(parts.queue(side)),
+  stop: async () => {},
+}
+const target = doom.route.startsWith('target') ? 1 : 0
+const shadow = doom.route.endsWith('shadowed') ? 1 : 0
+const config = configOf(bed, testFlags({ target, shadow }), { migration: { timeout: '10s', attempts: 2 } })
+const cutover = await openCutover(config, { sweepEvery: '200ms' })
+
+async function handle(mail: Mail, ctx: import('../../src/execution/context.ts').JobContext): Promise<unknown> {
+  const here = ctx.id === doom.id && ctx.arm === 'primary'
+  appendFileSync(join(doom.diary, 'runs'), `${ctx.id} ${ctx.arm} ${ctx.side} ${process.pid}\n`)
+  if (here && doom.point === 'block') {
+    process.stdout.write('blocking\n')
+    const until = performance.now() + 2500
+    while (performance.now() < until); // no timer fires, no lease is renewed
+  }
+  await ctx.effect('store', { n: mail.n }, ({ idempotencyKey }) => {
+    appendFileSync(join(doom.diary, 'effects'), `${idempotencyKey}\n`)
+    const file = join(doom.diary, Buffer.from(idempotencyKey).toString('base64url'))
+    if (!existsSync(file)) writeFileSync(file, '', { flag: 'wx' })
+    if (here && doom.point === 'after-effect') die()
+  })
+  return { n: mail.n }
+}
+
+if (doom.role === 'worker') {
+  for (const side of doom.sides) await cutover.work('mail', side, handle as never, { concurrency: 1 })
+  process.stdout.write('ready\n')
+  process.once('SIGTERM', () => void cutover.close({ timeout: '2s' }))
+} else {
+  const { reason, duplicate, side } = await cutover.enqueue('mail', { n: 1 } as never, { id: doom.id })
+  process.stdout.write(`sent ${JSON.stringify({ reason, duplicate, side })}\n`)
+  await cutover.close({ timeout: '2s' })
+}
