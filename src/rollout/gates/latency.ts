@@ -1,0 +1,162 @@
+// Is target's quantile at most `ratio` times legacy's? Evidence at every edge where legacy's true quantile may lie.
+//
+// Nobody knows where it lies, so the least evidence over all edges counts; evidence about its place excludes far ones.
+// That evidence only grows away from the quantile, so the scan goes outward and stops where no edge can be less.
+
+import { DIFFERENCE_GRID, logEFail, logEPass, rate, type ScoreCount } from '../evidence.ts'
+import { checkCounts, contradiction } from './counts.ts'
+import { minUnitsOf, refuseOption, thresholds } from './thresholds.ts'
+import type { Judged, Judgement, LatencyInput, PairedLatencyCounts, UnpairedLatencyCounts } from './types.ts'
+import { fail, hold, pass, ruleOf } from './windowed.ts'
+
+export interface LatencyEvidence {
+  readonly logEPass: number
+  readonly logEFail: number
+}
+
+export function judgeLatency(input: LatencyInput): Judgement {
+  const minUnits = minUnitsOf(input)
+  const levels = thresholds(input)
+  const paired = input.gate === 'latencyPaired'
+  const evidence = paired ? pairedLatency(input.counts) : unpairedLatency(input.counts)
+  const units = paired ? input.counts.n : input.counts.nTarget
+  if (units === 0 || (!paired && input.counts.nLegacy === 0)) {
+    return { ...hold('no-data'), logEPass: null, logEFail: null, ...levels }
+  }
+  const judged = (): Judged => {
+    if (evidence.logEFail >= levels.failAt) return fail('over-limit')
+    if (units < minUnits) return hold('too-few-units')
+    if (ruleOf(input) === 'watch') return pass('no-alarm')
+    return evidence.logEPass >= levels.passAt ? pass('proven') : hold('undecided')
+  }
+  return { ...judged(), ...evidence, ...levels }
+}
+
+/** The same jobs on both sides. Refuses counts that contradict themselves. */
+export function pairedLatency(counts: PairedLatencyCounts): LatencyEvidence {
+  const { n, legacyOver, legacyOverPrev, upPass, downPass, upFail, downFail } = counts
+  const m = tail('latencyPaired', counts.tau)
+  const arrays = { legacyOver, legacyOverPrev, upPass, downPass, upFail, downFail }
+  const edges = checkEdges('latencyPaired', arrays, n)
+  checkFalling('latencyPaired', { legacyOver, legacyOverPrev })
+  const quarter = -Math.log(4)
+  // the two halves of `locate`: evidence that legacy's quantile lies above the edge, and below it
+  const above = (a: number): number => quarter + rate.fail(n, legacyOver[a]!, m)
+  const below = (a: number): number => quarter + rate.pass(n, legacyOverPrev[a]!, m, DIFFERENCE_GRID)
+  const start = startOf(legacyOver, n * m)
+  const scan = (up: readonly number[], down: readonly number[], evidence: (scores: ScoreCount[]) => number): number =>
+    leastOutward({ start, edges }, (a) => {
+      const rest = n - up[a]! - down[a]!
+      if (rest < 0) contradiction('latencyPaired', `${up[a]} + ${down[a]} differing pairs of ${n}`)
+      const scores: ScoreCount[] = [
+        [1, up[a]!],
+        [-1, down[a]!],
+        [0, rest],
+      ]
+      const [left, right] = [above(a), below(a)]
+      return { value: logSum(-Math.LN2 + evidence(scores), left, right), left, right }
+    })
+  return {
+    logEPass: scan(upPass, downPass, (scores) => logEPass(scores, { limit: 0, max: 1, grid: DIFFERENCE_GRID })),
+    logEFail: scan(upFail, downFail, (scores) => logEFail(scores, { limit: 0, min: -1, max: 1 })),
+  }
+}
+
+/** The primaries of both sides. Refuses counts that contradict themselves. */
+export function unpairedLatency(counts: UnpairedLatencyCounts): LatencyEvidence {
+  const { nTarget, targetOverPass, targetOverFail, nLegacy, legacyOverPass, legacyOverFail } = counts
+  const m = tail('latencyUnpaired', counts.tau)
+  const edges = checkEdges('latencyUnpaired', { targetOverPass, targetOverFail }, nTarget)
+  if (checkEdges('latencyUnpaired', { legacyOverPass, legacyOverFail }, nLegacy) !== edges) {
+    contradiction('latencyUnpaired', 'the arrays of the two sides have different lengths')
+  }
+  checkFalling('latencyUnpaired', { targetOverPass, targetOverFail, legacyOverPass, legacyOverFail })
+  const start = startOf(legacyOverPass, nLegacy * m)
+  const sum = (left: number, right: number) => {
+    const [a, b] = [logHalf(left), logHalf(right)]
+    // each is at least −ln 2, whatever the edge
+    return { value: a + b, left: a - Math.LN2, right: b - Math.LN2 }
+  }
+  return {
+    logEPass: leastOutward({ start, edges }, (a) =>
+      sum(rate.fail(nLegacy, legacyOverPass[a]!, m), rate.pass(nTarget, targetOverPass[a]!, m, DIFFERENCE_GRID)),
+    ),
+    logEFail: leastOutward({ start, edges }, (a) =>
+      sum(rate.fail(nTarget, targetOverFail[a]!, m), rate.pass(nLegacy, legacyOverFail[a]!, m, DIFFERENCE_GRID)),
+    ),
+  }
+}
+
+interface AtEdge {
+  readonly value: number
+  /** No value at this edge or further down is less; the same further up. */
+  readonly left: number
+  readonly right: number
+}
+
+/** The least value over all edges; exact, though far edges are not computed. */
+function leastOutward({ start, edges }: { start: number; edges: number }, at: (a: number) => AtEdge): number {
+  let least = Number.POSITIVE_INFINITY
+  for (let a = start; a < edges; a++) {
+    const { value, right } = at(a)
+    if (value < least) least = value
+    if (right >= least) break
+  }
+  for (let a = start - 1; a >= 0; a--) {
+    const { value, left } = at(a)
+    if (value < least) least = value
+    if (left >= least) break
+  }
+  return least
+}
+
+/** The first edge that at most `expected` outcomes are over, or the last one: near the sample quantile. */
+function startOf(over: readonly number[], expected: number): number {
+  let [low, high] = [0, over.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (over[middle]! <= expected) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** `ln((1 + E)/2)`. */
+function logHalf(logE: number): number {
+  return logE > 30 ? logE - Math.LN2 : Math.log1p(Math.expm1(logE) / 2)
+}
+
+function logSum(...logs: readonly number[]): number {
+  const largest = Math.max(...logs)
+  if (!Number.isFinite(largest)) return largest
+  return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - largest), 0))
+}
+
+function tail(gate: string, tau: number): number {
+  if (!(tau > 0 && tau < 1)) refuseOption(`${gate}: tau`, tau, 'a number between 0 and 1, e.g. 0.95')
+  // 1 − 0.95 as it stands in double precision, as the published vectors have it
+  return 1 - tau
+}
+
+function checkEdges(gate: string, arrays: Readonly<Record<string, readonly number[]>>, most: number): number {
+  checkCounts(gate, { n: most })
+  const lengths = new Set(Object.values(arrays).map((array) => array.length))
+  const [edges = 0] = lengths
+  if (lengths.size !== 1) contradiction(gate, `${Object.keys(arrays).join(', ')} have different lengths`)
+  if (edges === 0 && most > 0) contradiction(gate, 'there are units but no edges')
+  for (const [name, array] of Object.entries(arrays)) {
+    for (const n of array) {
+      if (!(Number.isSafeInteger(n) && n >= 0 && n <= most)) contradiction(gate, `${name} has ${n} of ${most} units`)
+    }
+  }
+  return edges
+}
+
+/** Fewer are over a higher edge. */
+function checkFalling(gate: string, arrays: Readonly<Record<string, readonly number[]>>): void {
+  for (const [name, array] of Object.entries(arrays)) {
+    for (let a = 1; a < array.length; a++) {
+      if (array[a]! > array[a - 1]!) contradiction(gate, `${name} rises from ${array[a - 1]} to ${array[a]}`)
+    }
+  }
+}
