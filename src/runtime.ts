@@ -15,6 +15,7 @@ import type { Consumer, Queue } from './ports/queue.ts'
 import { ControlWatch } from './routing/control-watch.ts'
 import { Dispatcher } from './routing/dispatch.ts'
 import { parsePayload } from './routing/prepare.ts'
+import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError } from './vocabulary/errors.ts'
 import type { EmitEvent } from './vocabulary/events.ts'
 import type { Route, Side } from './vocabulary/job.ts'
@@ -41,8 +42,8 @@ export interface WorkOptions {
 
 /** What `work` gives back. */
 export interface Worker {
-  /** Takes no further job and waits for the running ones. True: all ended in time. */
-  stop(options?: { timeoutMs?: number }): Promise<boolean>
+  /** Takes no further job and waits for the running ones, by default `'30s'`. True: all ended in time. */
+  stop(options?: { timeout?: Duration }): Promise<boolean>
 }
 
 const STOP_MS = 30_000
@@ -62,6 +63,7 @@ export class Runtime {
   readonly #unrecorded: Unrecorded
   readonly #sweeper: Sweeper
   readonly #workers = new Set<WorkerHandle>()
+  #closed = false
   #started: Promise<void> | undefined
 
   constructor(options: RuntimeOptions) {
@@ -193,6 +195,7 @@ export class Runtime {
       if (what.primary) await consume(await this.queue(side))
       if (what.shadow) await consume(await this.shadowQueue(side))
       await this.watch.works(side, version, what)
+      if (this.#closed) throw new CutoverError('closed', `${this.settings.name}: closed while the worker was starting`)
     } catch (cause) {
       await Promise.allSettled(consumers.map((consumer) => consumer.stop({ timeoutMs: GRACE_MS })))
       throw cause
@@ -217,17 +220,23 @@ export class Runtime {
     const handle = new WorkerHandle(runner, [], () => this.watch.worksNoMore(side), side)
     let ready: Promise<Queue> | undefined
     const prepare = async (): Promise<Queue> => {
+      if (this.#closed) throw new CutoverError('closed', `${this.settings.name}: closed; open another cutover`)
       await this.start()
       await this.watch.works(side, version, { primary: true, shadow: false })
       this.#workers.add(handle)
       return await this.queue(side)
     }
-    return async (...args) => {
+    const open = (): Promise<Queue> => {
       ready ??= prepare().catch((cause: unknown) => {
         ready = undefined
         throw cause
       })
-      const queue = await ready
+      return ready
+    }
+    // announced before its first job; what fails here fails again, and is told, at that job
+    open().catch((cause: unknown) => this.#queueError(side, cause))
+    return async (...args) => {
+      const queue = await open()
       const delivery = queue.fromNative(args)
       return await queue.toNative(delivery, args, await runner.deliver(delivery))
     }
@@ -240,11 +249,13 @@ export class Runtime {
 
   /** Stop consuming → abort signals at the time-out → flush → release leases → close. */
   async close(timeoutMs: number): Promise<void> {
+    this.#closed = true
     await this.#started
-    await Promise.all([...this.#workers].map((worker) => worker.stop({ timeoutMs })))
+    await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: timeoutMs })))
     await this.dispatcher.close(timeoutMs)
     await this.#fence.settled()
-    await this.#unrecorded.close(Math.min(timeoutMs, 2000))
+    const untold = await this.#unrecorded.close(Math.min(timeoutMs, 2000))
+    if (untold > 0) this.#o.emit({ type: 'untold', migration: this.settings.name, count: untold })
     if (this.#started !== undefined) await this.#sweeper.stop()
     if (this.#started !== undefined) await this.watch.stop()
     await Promise.allSettled(this.#queues.values())
@@ -270,12 +281,13 @@ class WorkerHandle implements Worker {
     if (consumers.length === 0) this.#alive.unref() // a worker of the user's own keeps its process itself
   }
 
-  stop(options: { timeoutMs?: number } = {}): Promise<boolean> {
-    this.#stopping ??= this.#stop(options.timeoutMs ?? STOP_MS)
+  stop(options: { timeout?: Duration } = {}): Promise<boolean> {
+    this.#stopping ??= this.#stop(parseDuration(options.timeout ?? STOP_MS, 'stop timeout'))
     return this.#stopping
   }
 
   async #stop(timeoutMs: number): Promise<boolean> {
+    this.#runner.drain()
     const ended = await this.#drain(timeoutMs)
     if (!ended) {
       this.#runner.abort()

@@ -14,6 +14,7 @@ const PAGE = 500
 /** Backends are asked about at most this many overdue jobs a sweep. */
 const MOST_ASKED = 1000
 const LEASE_MS = 15_000
+const STOP_MS = 2000
 
 export interface SweeperOptions {
   readonly migration: string
@@ -42,6 +43,8 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #compactAt = 0
+  /** Overdue rows to pass over in the next sweep: those behind them have their turn. */
+  #skip = 0
   #stopped = false
 
   constructor(options: SweeperOptions) {
@@ -77,9 +80,10 @@ export class Sweeper {
   /** One pass, without asking for the lease: for tests and the command line. */
   async sweep(): Promise<SweepResult> {
     const ledger = await this.#o.ledger()
-    const pass = new Pass(this.#o, ledger)
+    const pass = new Pass(this.#o, ledger, { skip: this.#skip, stopped: () => this.#stopped })
     await pass.rows()
     await pass.parked()
+    this.#skip = pass.skipNext
     pass.tell()
     if (Date.now() >= this.#compactAt) {
       this.#compactAt = Date.now() + 30_000
@@ -91,7 +95,8 @@ export class Sweeper {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    await this.#running
+    // a pass looks at `#stopped` between rows; one call to a backend that hangs is not waited for longer than this
+    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, STOP_MS).unref())])
     try {
       await (await this.#o.ledger()).releaseLease('sweeper', this.#o.instance)
     } catch {
@@ -105,12 +110,27 @@ class Pass {
   readonly #ledger: MigrationLedger
   readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0 }
   readonly #faults = new Map<string, string>()
+  readonly #skip: number
+  readonly #stopped: () => boolean
+  /** Overdue rows met so far. */
+  #overdueSeen = 0
   #asked = 0
   #presence: readonly PresenceRecord[] | undefined
 
-  constructor(options: SweeperOptions, ledger: MigrationLedger) {
+  constructor(
+    options: SweeperOptions,
+    ledger: MigrationLedger,
+    turn: { readonly skip: number; readonly stopped: () => boolean },
+  ) {
     this.#o = options
     this.#ledger = ledger
+    this.#skip = turn.skip
+    this.#stopped = turn.stopped
+  }
+
+  /** Where the next sweep begins to ask: behind those asked now, or at the first one again. */
+  get skipNext(): number {
+    return this.#overdueSeen > this.#skip + this.#asked ? this.#skip + this.#asked : 0
   }
 
   async rows(): Promise<void> {
@@ -118,7 +138,10 @@ class Pass {
     do {
       const page = await this.#ledger.scan({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
       const { now } = await this.#ledger.control()
-      for (const row of page.rows) await this.#row(row, now)
+      for (const row of page.rows) {
+        if (this.#stopped()) return
+        await this.#row(row, now)
+      }
       cursor = page.cursor
     } while (cursor !== undefined)
   }
@@ -132,8 +155,12 @@ class Pass {
       if (orphaned === true) this.result.orphaned += 1
     }
     const held = row.state === 'running' && row.leaseUntil > now
-    if (!isOverdue(row, env) || held || row.state === 'moving' || this.#asked >= MOST_ASKED) return
+    if (!isOverdue(row, env) || held || row.state === 'moving') return
+    this.#overdueSeen += 1
+    if (this.#overdueSeen <= this.#skip || this.#asked >= MOST_ASKED) return
     this.#asked += 1
+    // one fault is enough: a side that cannot be asked would cost its time-out for every row
+    if (this.#faults.has(`${row.side} queue`)) return
     try {
       await this.#overdue(row)
     } catch (cause) {

@@ -172,11 +172,20 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
   }
 }
 
+function durationOf(value: unknown, path: string): number {
+  try {
+    return parseDuration(value, path)
+  } catch (cause) {
+    const message = cause instanceof CutoverError ? cause.message : String(cause)
+    throw new CutoverError('config-invalid', `cutover.config: ${message}`, { details: { path } })
+  }
+}
+
 type Times = Pick<MigrationSettings, 'timeoutMs' | 'attempts' | 'backoff' | 'leaseMs' | 'ledger'>
 
 function resolveTimes(given: Record<string, unknown>, path: string): Times {
   const duration = (name: string, fallback: number, value: unknown = given[name]): number =>
-    value === undefined ? fallback : parseDuration(value, `${path}.${name}`)
+    value === undefined ? fallback : durationOf(value, `${path}.${name}`)
   const attempts = integer(given['attempts'], 1, 1, `${path}.attempts`)
   const timeoutMs = duration('timeout', 60_000)
   if (!(timeoutMs > 0)) refuse(`${path}.timeout`, 'is 0', 'how long one attempt may run, e.g. "60s"')

@@ -74,15 +74,18 @@ async function raceTimeout({ handler, run, payload, timeoutMs, migration }: Atte
   let timer: NodeJS.Timeout | undefined
   let onAbort: (() => void) | undefined
   const over = new Promise<Ended>((resolve) => {
-    timer = setTimeout(() => {
-      run.abort(
-        new CutoverError(
-          'attempt-timeout',
-          `${migration}: the attempt took longer than ${timeoutMs} ms; raise timeout, or let the handler obey ctx.signal`,
-          { details: { migration, id: run.context.id, timeoutMs } },
-        ),
-      )
-    }, timeoutMs)
+    const began = performance.now()
+    const strike = (): void => {
+      // a handler that waits for a lost ledger to allow its effect is not slow
+      const left = timeoutMs + run.waitedMs - (performance.now() - began)
+      if (left > 1) {
+        timer = setTimeout(strike, Math.max(left, 10))
+        return
+      }
+      const message = `${migration}: the attempt took longer than ${timeoutMs} ms; raise timeout, or let the handler obey ctx.signal`
+      run.abort(new CutoverError('attempt-timeout', message, { details: { migration, id: run.context.id, timeoutMs } }))
+    }
+    timer = setTimeout(strike, timeoutMs)
     onAbort = () => resolve({ ok: false, error: signal.reason })
     signal.addEventListener('abort', onAbort, { once: true })
   })

@@ -79,6 +79,8 @@ export class RunContext {
   #inEffects = 0
   #effectMs = 0
   #effectSince = 0
+  #waitedMs = 0
+  #waitingSince: number | undefined
   /** An effect threw. */
   effectFailed = false
   /** The ledger refused the effects: this run must not report an end. */
@@ -108,6 +110,21 @@ export class RunContext {
     return this.#effectMs
   }
 
+  /** Time spent waiting for the ledger to allow effects, ms, until now. */
+  get waitedMs(): number {
+    return this.#waitingSince === undefined ? this.#waitedMs : this.#waitedMs + performance.now() - this.#waitingSince
+  }
+
+  async #begin(): Promise<boolean> {
+    this.#waitingSince = performance.now()
+    try {
+      return await this.#options.begin()
+    } finally {
+      this.#waitedMs += performance.now() - this.#waitingSince
+      this.#waitingSince = undefined
+    }
+  }
+
   /** The run is over: what it left running unawaited begins no further effect. */
   end(): void {
     this.#ended = true
@@ -129,7 +146,7 @@ export class RunContext {
     this.#ordinals.set(name, ordinal)
     this.effects.push({ name, recorded: encodeValue(recorded, { refused: 'note' }).json })
     if (arm !== 'primary') return inShadow?.()
-    this.#begun ??= this.#options.begin()
+    this.#begun ??= this.#begin()
     if (!(await this.#begun)) {
       this.refused = true
       const error = new CutoverError(

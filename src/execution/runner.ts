@@ -47,6 +47,7 @@ type Granted = Extract<ClaimAnswer, { status: 'granted' }>
 
 export class Runner {
   readonly #o: RunnerOptions
+  readonly #draining = new AbortController()
   readonly #closing = new AbortController()
   readonly #running = new Set<RunContext>()
   #active = 0
@@ -60,8 +61,14 @@ export class Runner {
     return this.#active
   }
 
-  /** Waiting claims give up; running handlers see their signal abort. */
+  /** Claims that wait for another run or for the ledger give up: their jobs go back without having started. */
+  drain(): void {
+    this.#draining.abort()
+  }
+
+  /** Running handlers see their signal abort, too. */
   abort(): void {
+    this.drain()
     this.#closing.abort(new CutoverError('closed', 'the worker closes'))
     for (const run of this.#running)
       run.abort(new CutoverError('aborted', 'the worker closes before the attempt ended'))
@@ -137,17 +144,17 @@ export class Runner {
     const { stamp } = job
     const request = this.#claimRequest(delivery, job, token)
     for (;;) {
-      if (this.#closing.signal.aborted) return { status: 'defer' }
+      if (this.#draining.signal.aborted) return { status: 'defer' }
       try {
         const asked = fence.claim(request)
         const answer = await (!stamp.fenced && quiet() ? guard(asked) : asked)
         if (answer.status !== 'busy') return answer
         const left = answer.leaseUntil - answer.now
-        await pause(Math.min(BUSY_LOOK_MS, Math.max(10, left)) * (0.75 + Math.random() / 2), this.#closing.signal)
+        await pause(Math.min(BUSY_LOOK_MS, Math.max(10, left)) * (0.75 + Math.random() / 2), this.#draining.signal)
       } catch (cause) {
         if (!isTransient(cause)) throw cause
         if (!stamp.fenced && quiet()) return 'unreachable'
-        await pause(LEDGER_RETRY_MS * (0.5 + Math.random()), this.#closing.signal)
+        await pause(LEDGER_RETRY_MS * (0.5 + Math.random()), this.#draining.signal)
       }
     }
   }
@@ -162,7 +169,8 @@ export class Runner {
       leaseMs: settings.leaseMs,
       fenced: stamp.fenced,
       effectsUnknown: !settings.shadowable,
-      maxAttempts: adopted ? Math.max(1, delivery.attempts) : settings.attempts,
+      // what old workers have spent of an adopted job's attempts is spent
+      maxAttempts: adopted ? Math.max(1, delivery.attempts - delivery.attempt + 1) : settings.attempts,
       // a job with more attempts of its own may start more often
       maxStarts: settings.maxStarts + Math.max(0, delivery.attempts - settings.attempts),
       absent: { route: stamp.route, epoch: stamp.epoch, dueAt: stamp.due, adopted },
@@ -175,10 +183,10 @@ export class Runner {
     token: string,
     granted: Granted,
   ): Promise<Disposition | 'lost'> {
-    const { settings, fence } = this.#o
+    const { fence } = this.#o
     const { id, gen } = job.stamp
-    const run = this.#context(delivery, job.stamp, granted.attempt, async () =>
-      settings.shadowable ? await fence.begin({ id, gen, token }, this.#closing.signal) : true,
+    const run = this.#context(delivery, job.stamp, granted.attempt, () =>
+      fence.begin({ id, gen, token }, this.#closing.signal),
     )
     const release = fence.hold({
       id,

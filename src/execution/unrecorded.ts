@@ -82,9 +82,11 @@ export class Unrecorded {
     return true
   }
 
-  async close(timeoutMs: number): Promise<void> {
+  /** Answers how many ends could not be told. */
+  async close(timeoutMs: number): Promise<number> {
     clearTimeout(this.#timer)
     await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
     clearTimeout(this.#timer)
+    return Math.max(this.#requests.length, this.#counts.legacy + this.#counts.target)
   }
 }

@@ -19,6 +19,9 @@ const LOST_AFTER_MS = 1000
 /** Every so many reads the read is a heartbeat. */
 const BEAT_EVERY = 4
 
+/** How often a lost compare-and-set is tried again at once; after that the next change does. */
+const EPOCH_TRIES = 6
+
 export interface ControlWatchOptions {
   readonly migration: string
   /** Opens the ledger if need be; rejects with `ledger-unavailable` while it cannot be reached. */
@@ -232,9 +235,18 @@ export class ControlWatch {
   }
 
   async #syncEpoch(): Promise<void> {
-    if (this.#state === undefined && !(await this.read(false))) return
+    // who loses the compare-and-set looks again: what the winner opened may not have this process's dials or versions
+    for (let tries = 0; tries < EPOCH_TRIES; tries += 1) {
+      if (tries > 0) await delay(10 * 2 ** tries * Math.random(), undefined, { ref: false })
+      if (await this.#syncEpochOnce()) return
+    }
+  }
+
+  /** True: the epoch is this process's own, or there is no ledger to ask. */
+  async #syncEpochOnce(): Promise<boolean> {
+    if (this.#state === undefined && !(await this.read(false))) return true
     const state = this.#state
-    if (state === undefined) return
+    if (state === undefined) return true
     const revision = this.#revision()
     const dials = this.dials()
     const versions = { ...state.epoch.versions, ...this.#works }
@@ -251,11 +263,17 @@ export class ControlWatch {
         rules,
         by: this.#options.by,
       }
-      this.#take(await this.guard(ledger.openEpoch(request)), began)
+      const opened = await this.guard(ledger.openEpoch(request))
+      this.#take(opened, began)
+      const { epoch } = opened
+      if (!sameDials(dials, epoch.dials) || !sameVersions(versions, { ...epoch.versions }) || epoch.rules !== rules) {
+        return false
+      }
     }
     this.#seenRevision = revision
     this.#epochOwed = false
     this.#settleEpoch()
+    return true
   }
 
   /** The epoch to stamp: the current one, or 0 (outside of any) while this process sees other dials than it has. */

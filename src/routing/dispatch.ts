@@ -473,7 +473,8 @@ export class Dispatcher {
       else if (job.fresh && !giveUp) this.#notes.abandon(job.id)
       throw failure
     }
-    this.#notes.note(note)
+    const toTarget = job.fresh ? undefined : (): Promise<void> => this.#followToTarget(sent)
+    this.#notes.note(note, toTarget)
     return {
       id: sent.id,
       route: 'legacy',
@@ -481,6 +482,12 @@ export class Dispatcher {
       reason: 'ledger-unavailable',
       duplicate: stored === 'duplicate',
     }
+  }
+
+  /** The row of an id that was sent to legacy in the dark stands on target: the job is sent there, as its stamp says. */
+  async #followToTarget(job: Prepared): Promise<void> {
+    const answer = await this.#pins.ask(this.#pinRequest(job))
+    await this.#store({ job, answer }, (side, outgoing) => this.#sends[side].ask(outgoing))
   }
 
   /** Sends what is buffered, waits for what is under way. */
@@ -494,7 +501,8 @@ export class Dispatcher {
       clearTimeout(timer)
     }
     await this.#shadows.close(timeoutMs)
-    await this.#notes.close(timeoutMs)
+    const untold = await this.#notes.close(timeoutMs)
+    if (untold > 0) this.#o.emit({ type: 'untold', migration: this.#o.settings.name, count: untold })
   }
 }
 

@@ -17,6 +17,7 @@ export class LateNotes {
   readonly #options: LateNotesOptions
   #notes: NoteRequest[] = []
   #abandoned: string[] = []
+  readonly #toTarget = new Map<string, () => Promise<void>>()
   #uncounted = 0
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
@@ -25,11 +26,23 @@ export class LateNotes {
     this.#options = options
   }
 
-  /** A job that went to legacy without a pin. */
-  note(request: NoteRequest): void {
+  /**
+   * A job that went to legacy without a pin. `toTarget` sends it to target instead: for an id of the caller's own, whose
+   * row may turn out to have been there, on target, before this copy (the row's stamp wins).
+   */
+  note(request: NoteRequest, toTarget?: () => Promise<void>): void {
     if (this.#notes.length < MOST) this.#notes.push(request)
     else this.#uncounted += 1
+    if (toTarget !== undefined) this.#toTarget.set(request.id, toTarget)
     this.#schedule()
+  }
+
+  async #followRow(ledger: MigrationLedger, id: string): Promise<void> {
+    const toTarget = this.#toTarget.get(id)
+    if (toTarget === undefined) return
+    const row = await ledger.row(id)
+    if (row?.state === 'open' && row.side === 'target' && row.gen === 0 && row.starts === 0) await toTarget()
+    this.#toTarget.delete(id)
   }
 
   /** A pin that may have been stored and is not to be used. */
@@ -65,17 +78,21 @@ export class LateNotes {
       const ledger = await this.#options.ledger()
       await this.#options.pinsSettled()
       while (this.#abandoned.length > 0) {
-        await ledger.unpin(this.#abandoned.slice(0, 250))
-        this.#abandoned = this.#abandoned.slice(250)
+        const some = this.#abandoned.slice(0, 250)
+        await ledger.unpin(some)
+        // what was added meanwhile stands behind those that were told
+        this.#abandoned = this.#abandoned.slice(some.length)
       }
       while (this.#notes.length > 0) {
-        await ledger.note(this.#notes.slice(0, 250))
-        this.#notes = this.#notes.slice(250)
+        const some = this.#notes.slice(0, 250)
+        await ledger.note(some)
+        this.#notes = this.#notes.slice(some.length)
+        for (const { id } of some) await this.#followRow(ledger, id)
       }
       if (this.#uncounted > 0) {
         const count = this.#uncounted
-        this.#uncounted = 0
         await ledger.bump('unnoted.legacy', count)
+        this.#uncounted -= count
       }
     } catch {
       // still away: the watch tells of it; what is noted stays noted and is tried again
@@ -84,9 +101,11 @@ export class LateNotes {
     }
   }
 
-  async close(timeoutMs: number): Promise<void> {
+  /** Answers how many things could not be told. */
+  async close(timeoutMs: number): Promise<number> {
     clearTimeout(this.#timer)
     await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
     clearTimeout(this.#timer)
+    return this.#notes.length + this.#abandoned.length + this.#uncounted
   }
 }

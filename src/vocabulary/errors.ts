@@ -36,6 +36,7 @@ export type CutoverErrorCode =
   | 'starts-exceeded'
   | 'backend-failed'
   | 'deadline-too-short'
+  | 'plan-invalid'
   | 'retain-too-short'
   | 'closed'
   | 'usage'

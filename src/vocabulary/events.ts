@@ -15,6 +15,8 @@ export type CutoverEvent = { readonly migration: string } & (
   | { readonly type: 'job-lost'; readonly id: string; readonly side: Side }
   | { readonly type: 'queue-error'; readonly side: Side; readonly message: string }
   | { readonly type: 'sweep-error'; readonly message: string }
+  /** A process closed while the ledger was away: so many things of that time were never told to it. */
+  | { readonly type: 'untold'; readonly count: number }
 )
 
 export type EmitEvent = (event: CutoverEvent) => void

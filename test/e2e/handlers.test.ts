@@ -222,7 +222,7 @@ it('a worker of the user’s own: wrap and workShadows beside it', async () => {
   await until(async () => (await app.cutover.get('mail', id))?.comparison === 'matched', 'compared')
   const alive = (await app.ledger.presence()).map(({ works, shadows }) => ({ works, shadows }))
   expect(alive).toEqual([{ works: { legacy: '1' }, shadows: ['target'] }])
-  await worker.stop({ timeout: 1000 })
+  await worker.stop({ timeoutMs: 1000 })
   expect(failed).toEqual([])
   expectSumLaw(await app.numbers())
 })
