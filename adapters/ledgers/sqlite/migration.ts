@@ -33,7 +33,7 @@ import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import { prepareMigration, rowTable } from './schema.ts'
 import { dropSlice, slicesToDrop } from './slices.ts'
 import { readBuckets, readGauges, readHistograms, rollUp } from './tallies.ts'
-import { Unit } from './unit.ts'
+import { HeldRows, Unit } from './unit.ts'
 
 type Which = 'pair' | 'control'
 
@@ -54,6 +54,7 @@ export class SqliteMigration implements MigrationLedger {
   readonly #namespace: string
   readonly #settings: LedgerSettings
   readonly #file: () => SqliteFile
+  readonly #held = new HeldRows()
   #mid: number | undefined
 
   constructor({ namespace, name, settings, file }: SqliteMigrationOptions) {
@@ -84,7 +85,7 @@ export class SqliteMigration implements MigrationLedger {
     return this.#each(requests, (unit, q) => unit.change(q.id, (row, env) => rules.extend(row, q, env)))
   }
   finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]> {
-    return this.#each(requests, (unit, q) => unit.change(q.id, (row, env) => rules.finish(row, q, env), q.token))
+    return this.#each(requests, (unit, q) => unit.finish(q))
   }
   cancel(id: string): Promise<CancelAnswer> {
     return this.#one((unit) => unit.change(id, rules.cancel))
@@ -96,16 +97,16 @@ export class SqliteMigration implements MigrationLedger {
     return this.#one((unit) => unit.change(id, (row, env) => rules.markLost(row, lost, env)))
   }
   row(id: string): Promise<JobRow | undefined> {
-    return this.#read((db, mid) => new Unit(db, mid, this.#settings).find(id))
+    return this.#read((db, mid) => new Unit(db, mid, this.#settings, this.#held).find(id))
   }
   scan({ cursor, limit }: { cursor?: string; limit: number }): Promise<{ rows: readonly JobRow[]; cursor?: string }> {
     return this.#read((db, mid) => {
       const after = cursor === undefined ? '' : 'WHERE id > ?2'
       const select = db.sql(`SELECT * FROM ${rowTable(mid)} ${after} ORDER BY id LIMIT ?1`)
       const found = cursor === undefined ? select.all(limit) : select.all(limit, keyOfCursor(cursor))
-      const records = found as unknown as readonly LiveRecord[]
+      const records = found as unknown as readonly (LiveRecord & { readonly id: RowKey })[]
       const last = records.at(-1)
-      const rows = records.map((record) => rowOfLive(record))
+      const rows = records.map((record) => rowOfLive(record, idOf(record.id)))
       return records.length < limit || last === undefined ? { rows } : { rows, cursor: cursorOf(last.id) }
     })
   }
@@ -239,7 +240,7 @@ export class SqliteMigration implements MigrationLedger {
 
   #one<T>(act: (unit: Unit) => T): Promise<T> {
     return this.#write((db, mid) => {
-      const unit = new Unit(db, mid, this.#settings)
+      const unit = new Unit(db, mid, this.#settings, this.#held)
       const answer = act(unit)
       unit.end()
       return answer

@@ -88,12 +88,12 @@ export function rowOf(
 ): JobRow {
   const cls = CLASSES[(status >> BITS.class) & 7]
   const late = (status >> BITS.late) & 7
-  return {
+  // one literal, then what is there: spreading what may be there costs several times as much
+  const row: Mutable<JobRow> = {
     id,
     state: STATES[status & 3] as RowState,
     side: SIDES[(status >> BITS.side) & 1] as JobRow['side'],
     gen: n.gen,
-    ...(texts.token === undefined ? {} : { token: texts.token }),
     leaseUntil: n.leaseUntil,
     effectsBegun: ((status >> BITS.effects) & 1) === 1,
     fails: n.fails,
@@ -110,17 +110,21 @@ export function rowOf(
       adopted: ((status >> ADOPTED) & 1) === 1,
     },
     pinnedAt: n.pinnedAt,
-    ...(texts.producer === undefined ? {} : { producer: texts.producer }),
-    ...(n.startedAt === undefined ? {} : { startedAt: n.startedAt }),
-    ...(n.finishedAt === undefined ? {} : { finishedAt: n.finishedAt }),
-    ...(cls === undefined ? {} : { class: cls }),
     verdict: VERDICTS[(status >> BITS.verdict) & 7] as Verdict,
     controlVerdict: VERDICTS[(status >> BITS.control) & 7] as Verdict,
     slots: texts.slots,
-    ...(late === 0 ? {} : { lateArms: ARMS.filter((_arm: Arm, bit) => (late & (1 << bit)) !== 0) }),
-    ...(n.lostAt === undefined ? {} : { lostAt: n.lostAt }),
   }
+  if (texts.token !== undefined) row.token = texts.token
+  if (texts.producer !== undefined) row.producer = texts.producer
+  if (n.startedAt !== undefined) row.startedAt = n.startedAt
+  if (n.finishedAt !== undefined) row.finishedAt = n.finishedAt
+  if (cls !== undefined) row.class = cls
+  if (late !== 0) row.lateArms = ARMS.filter((_arm: Arm, bit) => (late & (1 << bit)) !== 0)
+  if (n.lostAt !== undefined) row.lostAt = n.lostAt
+  return row
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** What columns do not hold: numbers, then the lengths of the two texts, then the texts. */
 export function bodyOf(row: JobRow): string {
@@ -133,7 +137,6 @@ export function bodyOf(row: JobRow): string {
 }
 
 export interface LiveRecord {
-  readonly id: RowKey
   readonly status: number
   readonly due: number
   readonly lease: number
@@ -141,24 +144,51 @@ export interface LiveRecord {
   readonly slots: string | null
 }
 
-export function rowOfLive(record: LiveRecord, id: string = idOf(record.id)): JobRow {
+export function rowOfLive(record: LiveRecord, id: string): JobRow {
   const { body } = record
   const end = body.indexOf('\n')
-  const part = body.slice(0, end).split(' ')
-  const number = (at: number): number => Number(part[at])
-  const optional = (at: number): number | undefined => (part[at] === '' ? undefined : Number(part[at]))
-  const producerLength = optional(10)
-  const middle = end + 1 + (producerLength ?? 0)
+  const parts = numbersOf(body, end)
+  const number = (at: number): number => parts[at] ?? 0
+  const middle = end + 1 + number(10)
   const numbers: RowNumbers = {
-    ...{ gen: number(0), fails: number(1), starts: number(2), maxAttempts: number(3), epoch: number(4) },
-    ...{ group: number(5), pinnedAt: number(6), startedAt: optional(7), finishedAt: optional(8), lostAt: optional(9) },
-    ...{ dueAt: record.due, leaseUntil: record.lease },
+    gen: number(0),
+    fails: number(1),
+    starts: number(2),
+    maxAttempts: number(3),
+    epoch: number(4),
+    group: number(5),
+    dueAt: record.due,
+    leaseUntil: record.lease,
+    pinnedAt: number(6),
+    startedAt: parts[7],
+    finishedAt: parts[8],
+    lostAt: parts[9],
   }
   return rowOf(id, record.status, numbers, {
-    producer: producerLength === undefined ? undefined : body.slice(end + 1, middle),
-    token: optional(11) === undefined ? undefined : body.slice(middle),
+    producer: parts[10] === undefined ? undefined : body.slice(end + 1, middle),
+    token: parts[11] === undefined ? undefined : body.slice(middle),
     slots: record.slots === null ? {} : (JSON.parse(record.slots) as Slots),
   })
+}
+
+/** The numbers before `end`, by hand where all are whole: cutting the text into parts costs more than the query. */
+function numbersOf(body: string, end: number): (number | undefined)[] {
+  const parts: (number | undefined)[] = []
+  let value: number | undefined
+  for (let at = 0; at < end; at++) {
+    const code = body.charCodeAt(at)
+    if (code === 32) {
+      parts.push(value)
+      value = undefined
+    } else if (code >= 48 && code <= 57) {
+      value = (value ?? 0) * 10 + code - 48
+    } else {
+      const texts = body.slice(0, end).split(' ')
+      return texts.map((text) => (text === '' ? undefined : Number(text)))
+    }
+  }
+  parts.push(value)
+  return parts
 }
 
 /** Null when nothing is in them: most rows have no outcome before they are settled. */

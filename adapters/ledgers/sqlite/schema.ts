@@ -86,16 +86,22 @@ export interface RowTexts {
   readonly find: string
   readonly insert: string
   readonly replace: string
+  /** All but the slots. */
+  readonly update: string
   readonly remove: string
+  /** Removes a row that stands as it is remembered. */
+  readonly take: string
 }
 const rowTextsKnown = new Map<number, RowTexts>()
 
 export function rowTexts(mid: number): RowTexts {
   return remembered(rowTextsKnown, mid, () => ({
-    find: `SELECT * FROM ${rowTable(mid)} WHERE id = ?`,
+    find: `SELECT status, due, lease, body, slots FROM ${rowTable(mid)} WHERE id = ?`,
     insert: `INSERT OR IGNORE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
     replace: `INSERT OR REPLACE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
+    update: `UPDATE ${rowTable(mid)} SET status = ?2, due = ?3, lease = ?4, body = ?5 WHERE id = ?1`,
     remove: `DELETE FROM ${rowTable(mid)} WHERE id = ?`,
+    take: `DELETE FROM ${rowTable(mid)} WHERE id = ?1 AND status = ?2 AND due = ?3 AND body = ?4 AND slots IS NULL`,
   }))
 }
 

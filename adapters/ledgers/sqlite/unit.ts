@@ -1,15 +1,49 @@
 // One call of the ledger inside its transaction: rows are found, changed by the row rules and stored, and what they
 // count is summed, so that each counter is written once a call.
 
-import type { JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
-import { bucketStart, type Change, isSettled, type RuleEnvironment } from '../../../src/ports/row-rules.ts'
+import type { FinishAnswer, FinishRequest, JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
+import { bucketStart, type Change, finish, isSettled, type RuleEnvironment } from '../../../src/ports/row-rules.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
 import { bodyOf, keyOf, type LiveRecord, type RowKey, rowOfLive, slotsText, statusOf } from './row-codec.ts'
 import { type RowTexts, rowTexts } from './schema.ts'
 import { currentSlice, findSettled, putSettled, type Slice, slicesOf } from './slices.ts'
 import { Tallies } from './tallies.ts'
 
-type Place = 'live' | Slice | undefined
+/** `taken`: it was live, and this call has taken it out. */
+type Place = 'live' | 'taken' | Slice | undefined
+
+/** A row that a run of this process holds, as it was written last. */
+interface HeldRow {
+  readonly key: RowKey
+  readonly row: JobRow
+  readonly status: number
+  readonly body: string
+}
+
+const HELD_MOST = 4096
+
+/**
+ * The rows that runs of this process hold, so that their end need not read them again. It only says what a row may
+ * look like: the statement that uses it asks the file whether the row still stands exactly so.
+ */
+export class HeldRows {
+  readonly #rows = new Map<string, HeldRow>()
+
+  put(id: string, held: HeldRow): void {
+    this.#rows.set(id, held)
+    if (this.#rows.size <= HELD_MOST) return
+    const [oldest] = this.#rows.keys()
+    this.#rows.delete(oldest as string)
+  }
+
+  get(id: string): HeldRow | undefined {
+    return this.#rows.get(id)
+  }
+
+  forget(id: string): void {
+    this.#rows.delete(id)
+  }
+}
 
 export class Unit {
   readonly db: SqliteDb
@@ -17,17 +51,19 @@ export class Unit {
   readonly env: RuleEnvironment
   readonly tallies: Tallies
   readonly #texts: RowTexts
+  readonly #held: HeldRows
   #slices: readonly Slice[] | undefined
   /** Of the row found last. */
   #key: RowKey = ''
   #place: Place
 
-  constructor(db: SqliteDb, mid: number, settings: LedgerSettings) {
+  constructor(db: SqliteDb, mid: number, settings: LedgerSettings, held: HeldRows) {
     this.db = db
     this.mid = mid
     this.env = { now: Date.now(), settings }
     this.tallies = new Tallies(mid)
     this.#texts = rowTexts(mid)
+    this.#held = held
   }
 
   /** `token`: of the call in hand, to know a repeated call of a settled row by. */
@@ -49,11 +85,33 @@ export class Unit {
     return this.#store(row, rule(row, this.env))
   }
 
+  /** The end of a run: of a row that this process holds it is known what is stored, and it is taken out unread. */
+  finish(request: FinishRequest): FinishAnswer {
+    const row = this.#take(request) ?? this.find(request.id, request.token)
+    const change = finish(row, request, this.env)
+    // the rules leave no row unchanged that its own run ends; should they, it must not be gone
+    if (row !== undefined && this.#place === 'taken' && change.row === undefined) this.#put(row)
+    return this.#store(row, change)
+  }
+
+  #take({ id, arm, gen, token }: FinishRequest): JobRow | undefined {
+    const held = this.#held.get(id)
+    if (held === undefined || arm !== 'primary') return undefined
+    this.#held.forget(id)
+    const { key, row, status, body } = held
+    if (row.token !== token || row.gen !== gen) return undefined
+    const taken = this.db.sql(this.#texts.take).run(key, status, row.stamp.dueAt, body)
+    if (taken.changes !== 1) return undefined
+    this.#key = key
+    this.#place = 'taken'
+    return row
+  }
+
   /** Inserts a row that is known to be in no slice; undefined: there is one with this id. */
   insert<A>(id: string, change: Change<A>): A | undefined {
     if (change.row === undefined) return change.answer
     this.#key = keyOf(id)
-    if (this.#write(this.#texts.insert, change.row) === 0) return undefined
+    if (this.#write(this.#texts.insert, change.row, true) === 0) return undefined
     this.#count(change.row, change)
     return change.answer
   }
@@ -79,18 +137,19 @@ export class Unit {
 
   #store<A>(before: JobRow | undefined, change: Change<A>): A {
     const { row } = change
-    if (row !== undefined) this.#put(row)
+    if (row !== undefined) this.#put(row, before)
     else if (change.removed === true) this.#remove()
     const of = row ?? before
     if (of !== undefined) this.#count(of, change)
     return change.answer
   }
 
-  #put(row: JobRow): void {
+  #put(row: JobRow, before?: JobRow): void {
     const place = this.#place
     if (!isSettled(row)) {
-      this.#write(this.#texts.replace, row)
-    } else if (place !== undefined && place !== 'live') {
+      const sameSlots = place === 'live' && row.slots === before?.slots
+      this.#write(sameSlots ? this.#texts.update : this.#texts.replace, row, !sameSlots)
+    } else if (typeof place === 'object') {
       putSettled(this.db, place, this.#key, row)
     } else {
       if (place === 'live') this.#remove()
@@ -101,9 +160,16 @@ export class Unit {
     }
   }
 
-  #write(text: string, row: JobRow): number {
+  #write(text: string, row: JobRow, slots: boolean): number {
+    const key = this.#key
+    const status = statusOf(row)
+    const body = bodyOf(row)
+    const { dueAt } = row.stamp
     const write = this.db.sql(text)
-    const done = write.run(this.#key, statusOf(row), row.stamp.dueAt, row.leaseUntil, bodyOf(row), slotsText(row.slots))
+    const done = slots
+      ? write.run(key, status, dueAt, row.leaseUntil, body, slotsText(row.slots))
+      : write.run(key, status, dueAt, row.leaseUntil, body)
+    if (row.state === 'running') this.#held.put(row.id, { key, row, status, body })
     return Number(done.changes)
   }
 
