@@ -201,59 +201,42 @@ export class Dispatcher {
     })
   }
 
-  /** Many at once, in parts that overlap; answers in order. Rejects with the first job's error, when all are answered. */
+  /**
+   * Many at once, in parts that overlap; answers in order. If some were refused it rejects, when all are answered, with
+   * the first one's error, which names the ids that were stored.
+   */
   async sendMany(jobs: readonly Prepared[]): Promise<Enqueued[]> {
     await this.#ready()
-    const parts: Promise<Enqueued[]>[] = []
+    const parts: Promise<PromiseSettledResult<Enqueued>[]>[] = []
     for (let start = 0; start < jobs.length; start += BULK) parts.push(this.#sendPart(jobs.slice(start, start + BULK)))
-    return allOf(await Promise.allSettled(parts)).flat()
+    return allOrRefusal(this.#o.settings.name, (await Promise.all(parts)).flat())
   }
 
-  async #sendPart(jobs: readonly Prepared[]): Promise<Enqueued[]> {
+  async #sendPart(jobs: readonly Prepared[]): Promise<PromiseSettledResult<Enqueued>[]> {
     const ticket = this.#enter()
     try {
-      let answers: readonly PinAnswer[]
-      let atOnce: Promise<Enqueued[]> | undefined
-      try {
-        const silent = await this.#silence(jobs.every((job) => job.fresh))
-        if (silent !== undefined) throw silent
-        const requests = jobs.map((job) => this.#pinRequest(job))
-        if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
-          atOnce = this.#sendPartAtOnce(jobs, requests)
-          answers = []
-        } else {
-          answers = await this.#pin(requests)
-        }
-      } catch (cause) {
-        return allOf(await Promise.allSettled(jobs.map((job) => this.#pinFailed(job, cause))))
-      }
-      if (atOnce !== undefined) return await atOnce
-      const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
-      const results = await Promise.allSettled(
-        jobs.map((job, index) =>
-          this.#store({ job, answer: answers[index] as PinAnswer }, (side, o) => bulk[side].ask(o)),
-        ),
-      )
-      return allOf(results)
+      const each = await this.#way(jobs)
+      return await Promise.allSettled(jobs.map(each))
+    } catch (cause) {
+      return await Promise.allSettled(jobs.map((job) => this.#pinFailed(job, cause)))
     } finally {
       this.#leave(ticket)
     }
   }
 
-  async #sendPartAtOnce(jobs: readonly Prepared[], requests: readonly PinRequest[]): Promise<Enqueued[]> {
+  /** How each job of a part is sent; rejects with why the pins could not be had. */
+  async #way(jobs: readonly Prepared[]): Promise<(job: Prepared, index: number) => Promise<Enqueued>> {
+    const silent = await this.#silence(jobs.every((job) => job.fresh))
+    if (silent !== undefined) throw silent
     const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
-    const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
-    const results = await Promise.allSettled(
-      jobs.map((job, index) =>
-        this.#sendAtOnce(
-          job,
-          requests[index] as PinRequest,
-          (side, o) => bulk[side].ask(o),
-          (one) => pins.ask(one),
-        ),
-      ),
-    )
-    return allOf(results)
+    const ask = (side: Side, outgoing: OutgoingJob): Promise<EnqueueAnswer> => bulk[side].ask(outgoing)
+    const requests = jobs.map((job) => this.#pinRequest(job))
+    if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
+      const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
+      return (job, index) => this.#sendAtOnce(job, requests[index] as PinRequest, ask, (one) => pins.ask(one))
+    }
+    const answers = await this.#pin(requests)
+    return (job, index) => this.#store({ job, answer: answers[index] as PinAnswer }, ask)
   }
 
   #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {
@@ -333,10 +316,21 @@ export class Dispatcher {
     }
     const delayMs = known ? Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) : job.delayMs
     const due = { ...job, delayMs }
-    await this.#sendUntilKnown(due, answer, side, send)
+    const stored = await this.#sendUntilKnown(due, answer, side, send)
+    if (known && stored === 'accepted') await this.#pinAgain(job, answer)
     // also when the queue had it already: whoever stored it may have died before the copies were sent
     this.#sendCopies(due, answer)
     return result
+  }
+
+  /** The call that had pinned this id may have taken its pin back meanwhile, as it was refused: the same row again. */
+  async #pinAgain(job: Prepared, { route, reason, epoch }: PinAnswer): Promise<void> {
+    try {
+      await this.#pins.ask({ ...this.#pinRequest(job), route, reason, epoch })
+    } catch (cause) {
+      if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
+      // it was there a moment ago; a copy whose row is gone after all is parked visibly, never lost
+    }
   }
 
   #outgoing(
@@ -506,10 +500,17 @@ export class Dispatcher {
   }
 }
 
-/** All values in order, or the first failure: thrown only when everything has ended. */
-function allOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
-  return results.map((result) => {
-    if (result.status === 'rejected') throw result.reason
-    return result.value
-  })
+/** All answers in order, or the first refusal together with what was stored all the same. */
+function allOrRefusal(migration: string, results: readonly PromiseSettledResult<Enqueued>[]): Enqueued[] {
+  const refused = results.find((result) => result.status === 'rejected')
+  const stored = results.filter((result) => result.status === 'fulfilled').map(({ value }) => value)
+  if (refused === undefined) return stored
+  const { reason } = refused as PromiseRejectedResult
+  if (stored.length === 0) throw reason
+  const why = reason instanceof Error ? reason.message : String(reason)
+  throw new CutoverError(
+    reason instanceof CutoverError ? reason.code : 'enqueue-refused',
+    `${migration}: ${stored.length} of ${results.length} jobs were stored, the others were not: ${why}; send only those whose ids are not in details.stored again`,
+    { cause: reason, details: { migration, stored: stored.map(({ id }) => id) } },
+  )
 }
