@@ -394,7 +394,7 @@ export class Dispatcher {
     const why = cause instanceof Error ? cause.message : String(cause)
     return new CutoverError(
       'enqueue-refused',
-      `${settings.name}: the ${side} queue (${settings[side].kind}) refused the job: ${why}; nothing was stored`,
+      `${settings.name}: the ${side} queue (${settings[side].kind}) refused the job: ${why}; it was not stored`,
       { cause, details: { migration: settings.name, id, side } },
     )
   }

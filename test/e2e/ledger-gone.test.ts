@@ -269,3 +269,37 @@ describe('a SQLite ledger that somebody else holds', () => {
     }
   })
 })
+
+it('a file that holds both queue and ledger, held by somebody else: every enqueue waits for it, none is lost or doubled', async () => {
+  const bed = embeddedBed('shared')
+  const a = await openApp(bed, { dials: { target: 1, shadow: 0 } })
+  const holder = new DatabaseSync(`${bed.folder}/ledger.db`)
+  try {
+    await a.cutover.enqueue('mail', { n: 0 })
+    holder.exec('BEGIN IMMEDIATE')
+    const early = a.cutover.enqueue('mail', { n: 1 })
+    const many = a.cutover.enqueueMany('mail', [{ payload: { n: 2 } }, { payload: { n: 3 } }])
+    await until(() => a.events.some(({ type }) => type === 'ledger-lost'), 'lost')
+    const late = a.cutover.enqueue('mail', { n: 4 })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    holder.exec('ROLLBACK')
+    const sent = [await early, ...(await many), await late]
+    expect(sent.map(({ route }) => route)).toEqual(['target', 'target', 'target', 'legacy'])
+    await a.both()
+    await until(() => a.effects.length === 5, 'all run')
+    await until(
+      async () => (await a.numbers()).of('ok.legacy') + (await a.numbers()).of('ok.target') === 5,
+      'all counted',
+    )
+    expect(a.runs.map(({ n }) => n).sort()).toEqual([0, 1, 2, 3, 4])
+    const { waiting, running } = (await a.numbers()).snapshot.gauges
+    expect([waiting, running]).toEqual([
+      { legacy: 0, target: 0 },
+      { legacy: 0, target: 0 },
+    ])
+  } finally {
+    holder.close()
+    await a.close()
+    await bed.stop()
+  }
+})
