@@ -73,10 +73,10 @@ export class Fence {
     }
   }
 
-  /** Lets go of a row without an end of the run, so that the next delivery need not wait for the lease. */
+  /** Lets go of a row without an end of the run: the start is given back, the next delivery need not wait. */
   async release({ id, gen, token }: BeginRequest): Promise<void> {
     try {
-      await (await this.#ledger()).extend([{ id, gen, token, leaseMs: 0 }])
+      await (await this.#ledger()).release([{ id, gen, token }])
     } catch {
       // the lease runs out by itself
     }

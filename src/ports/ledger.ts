@@ -76,10 +76,18 @@ export interface JobRow {
   readonly controlVerdict: Verdict
   /** Final outcomes, write-once; dropped from the slots once both verdicts are closed, but for the primary's. */
   readonly slots: Slots
-  /** Copies that came after their verdict was closed without them, each counted once as `late-outcome`. */
-  readonly lateArms?: readonly Arm[]
+  /**
+   * Copies of which nothing more is counted, because they came before: in time for a verdict that was then closed
+   * without a comparison, or after it (each of these counted once, as `late-outcome`).
+   */
+  readonly seenArms?: readonly Arm[]
   /** The sweeper asked the backend about this overdue job and found no copy. */
   readonly lostAt?: number
+  /**
+   * A second `pin` met this row before it was ever started: another call relies on it, so the first one may not take
+   * it back. Forgotten when the job is finished.
+   */
+  readonly shared?: boolean
 }
 
 export type Slots = Readonly<Partial<Record<Arm, Outcome>>>
@@ -233,26 +241,42 @@ export interface CompareRequest {
   readonly comparison: Comparison
 }
 
+export interface UnpinOptions {
+  /** Also a row that another call's pin has met: for whoever asked the backend and found no copy. Default false. */
+  readonly evenIfShared?: boolean
+}
+
 export type CancelAnswer = 'cancelled' | 'running' | 'finished' | 'absent' | 'moving'
 
 export interface RowLedger {
-  /** Protocol, producer 2. Also does the first-of-key test and counts the dispatch. */
+  /**
+   * Protocol, producer 2. Also does the first-of-key test and counts the dispatch. The answer `exists` marks a row that
+   * was never started as `shared`, also when the call is a repetition: whoever reads `exists` takes nothing back.
+   */
   pin(requests: readonly PinRequest[]): Promise<readonly PinAnswer[]>
   /** Takes back pins whose enqueue is known to be refused (row open, generation 0, never started): counts `refused`. */
-  unpin(ids: readonly string[]): Promise<void>
+  unpin(ids: readonly string[], options?: UnpinOptions): Promise<void>
   note(requests: readonly NoteRequest[]): Promise<void>
   claim(requests: readonly ClaimRequest[]): Promise<readonly ClaimAnswer[]>
   /** Protocol, worker 3; false: refused, abort and apply the drop rule. */
   begin(requests: readonly BeginRequest[]): Promise<readonly boolean[]>
   /** Heartbeat; false: the row is no longer held with this token. */
   extend(requests: readonly ExtendRequest[]): Promise<readonly boolean[]>
+  /**
+   * Lets go of a row without an end of the run, at an orderly close: running with this token → open, the start given
+   * back, the fails unchanged. False: it was not held with this token (any more).
+   */
+  release(requests: readonly BeginRequest[]): Promise<readonly boolean[]>
   finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]>
   /** Open → finished(cancelled). */
   cancel(id: string): Promise<CancelAnswer>
   /** Closes an unfinished row because the backend gave the job up: → finished(backend-failed), keeping `error`. */
   closeFailed(id: string, error: StoredError): Promise<boolean>
-  /** Notes on an unfinished row that the sweeper found no copy (`lost` true) or found one again (false). */
-  markLost(id: string, lost: boolean): Promise<void>
+  /**
+   * Notes on an unfinished row that the sweeper found no copy (`lost` true) or found one again (false). Answers whether
+   * this call changed it.
+   */
+  markLost(id: string, lost: boolean): Promise<boolean>
   row(id: string): Promise<JobRow | undefined>
   /**
    * Unfinished rows, and finished ones with an open verdict, in no order, a page at a time: every such row that exists

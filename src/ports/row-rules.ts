@@ -25,6 +25,7 @@ import type {
   PinAnswer,
   PinRequest,
   RowStamp,
+  UnpinOptions,
 } from './ledger.ts'
 
 /** The measures, each `name.side` but for those of pairs and controls; `CountKey` is `family/measure`. */
@@ -136,7 +137,11 @@ export function pin(
   firstOfKey: boolean,
   env: RuleEnvironment,
 ): Change<PinAnswer> {
-  if (row !== undefined) return { answer: pinAnswer(row, 'exists'), counts: [] }
+  if (row !== undefined) {
+    const answer = pinAnswer(row, 'exists')
+    const relied = neverStarted(row) && row.shared !== true
+    return relied ? { answer, row: { ...row, shared: true }, counts: [] } : { answer, counts: [] }
+  }
   const side = sideOf(request.route)
   const shadowed = isShadowed(request.route)
   const stamp: RowStamp = {
@@ -173,8 +178,17 @@ export function pin(
   return { answer: pinAnswer(inserted, 'pinned'), row: inserted, counts: file(stamp, measures, env) }
 }
 
-export function unpin(row: JobRow | undefined, env: RuleEnvironment): Change<undefined> {
-  if (row === undefined || row.state !== 'open' || row.gen !== 0 || row.starts !== 0) {
+/** Not `starts`: a run that was released has given its start back, and its copy is there all the same. */
+export function neverStarted(row: JobRow): boolean {
+  return row.state === 'open' && row.gen === 0 && row.startedAt === undefined
+}
+
+export function unpin(
+  row: JobRow | undefined,
+  { evenIfShared = false }: UnpinOptions,
+  env: RuleEnvironment,
+): Change<undefined> {
+  if (row === undefined || !neverStarted(row) || (row.shared === true && !evenIfShared)) {
     return { answer: undefined, counts: [] }
   }
   const measures = [MEASURES.refused(row.side)]
@@ -324,6 +338,13 @@ export function extend(row: JobRow | undefined, request: ExtendRequest, env: Rul
   return { answer: true, row: { ...row, leaseUntil: env.now + request.leaseMs }, counts: [] }
 }
 
+export function release(row: JobRow | undefined, request: BeginRequest): Change<boolean> {
+  if (row?.state !== 'running' || row.token !== request.token || row.gen !== request.gen) {
+    return { answer: false, counts: [] }
+  }
+  return { answer: true, row: { ...row, state: 'open', leaseUntil: 0, starts: row.starts - 1 }, counts: [] }
+}
+
 /** The primary's end: row, slot and counts in one step. */
 function settle(
   row: JobRow,
@@ -334,7 +355,7 @@ function settle(
   const measures = [MEASURES.settled(cls, row.side)]
   if (cls === 'failed' || cls === 'backend-failed') measures.push(MEASURES.failedGroup(row.side, row.stamp.group))
   if (row.verdict === 'orphaned' && row.slots.primary === undefined) measures.push(MEASURES.lateOutcome('primary'))
-  const { lostAt: _found, ...kept } = row
+  const { lostAt: _found, shared: _relied, ...kept } = row
   const next: JobRow = {
     ...kept,
     state: 'finished',
@@ -442,10 +463,10 @@ function finishCopy(
   const cls: FinishClass = request.outcome.ok ? 'ok' : 'failed'
   const pair = pairOf(row)
   const answer: FinishAnswer = { status: 'finished', class: cls, ...(pair === undefined ? {} : { pair }) }
-  if (row.slots[arm] !== undefined || row.lateArms?.includes(arm)) return { answer, counts: [] }
+  if (row.slots[arm] !== undefined || row.seenArms?.includes(arm)) return { answer, counts: [] }
   if (verdict !== 'open') {
     if (verdict !== 'shed' && verdict !== 'orphaned') return { answer, counts: [] }
-    const next: JobRow = { ...row, lateArms: [...(row.lateArms ?? []), arm] }
+    const next: JobRow = { ...row, seenArms: [...(row.seenArms ?? []), arm] }
     return { answer, row: next, counts: file(row.stamp, [MEASURES.lateOutcome(arm)], env) }
   }
   const next: JobRow = { ...row, slots: { ...row.slots, [arm]: request.outcome } }
@@ -464,6 +485,8 @@ function finishCopy(
 
 // ---------------------------------------------------------------------------------------------------------- pairs
 
+const COPIES = ['shadow', 'control'] as const
+
 /** The arm with which a control is compared: whichever of the two runs ran on legacy. */
 export function controlBase(row: { readonly stamp: { readonly route: RowStamp['route'] } }): 'primary' | 'shadow' {
   return sideOf(row.stamp.route) === 'legacy' ? 'primary' : 'shadow'
@@ -471,6 +494,13 @@ export function controlBase(row: { readonly stamp: { readonly route: RowStamp['r
 
 function close(row: JobRow, which: 'pair' | 'control', verdict: JobRow['verdict']): JobRow {
   return dropSlots(which === 'pair' ? { ...row, verdict } : { ...row, controlVerdict: verdict })
+}
+
+/** Remembers which copies were there: their slots are forgotten with the verdicts, and they are not late. */
+function noteSeen(row: JobRow): JobRow {
+  const seen = row.seenArms ?? []
+  const more = COPIES.filter((arm) => row.slots[arm] !== undefined && !seen.includes(arm))
+  return more.length === 0 ? row : { ...row, seenArms: [...seen, ...more] }
 }
 
 function verdictOf(row: JobRow, which: 'pair' | 'control'): JobRow['verdict'] {
@@ -489,7 +519,7 @@ export function shed(row: JobRow | undefined, which: 'pair' | 'control', env: Ru
   }
   const shadowSide = sideOfArm(row.stamp.route, 'shadow')
   const measure = which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed
-  return { answer: undefined, row: close(row, which, 'shed'), counts: file(row.stamp, [measure], env) }
+  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row.stamp, [measure], env) }
 }
 
 export function compare(row: JobRow | undefined, request: CompareRequest, env: RuleEnvironment): Change<boolean> {
@@ -516,7 +546,7 @@ export function orphan(row: JobRow | undefined, which: 'pair' | 'control', env: 
   const { second } = filledOf(row, which)
   const missing: Arm = which === 'pair' ? (second ? 'primary' : 'shadow') : second ? controlBase(row) : 'control'
   const measure = MEASURES.orphaned(which, sideOfArm(row.stamp.route, missing))
-  return { answer: true, row: close(row, which, 'orphaned'), counts: file(row.stamp, [measure], env) }
+  return { answer: true, row: close(noteSeen(row), which, 'orphaned'), counts: file(row.stamp, [measure], env) }
 }
 
 // ------------------------------------------------------------------------------------------- cancel, sweeper's notes
@@ -533,7 +563,7 @@ export function cancel(row: JobRow | undefined, env: RuleEnvironment): Change<Ca
     closed = { ...closed, ...(which === 'pair' ? { verdict: 'orphaned' } : { controlVerdict: 'orphaned' }) }
   }
   // A cancelled job's copies may still come in: they are not late, nobody waits for them.
-  const settled = settle({ ...closed, lateArms: ['shadow', 'control'] }, 'cancelled', undefined, env)
+  const settled = settle({ ...closed, seenArms: COPIES }, 'cancelled', undefined, env)
   const late: string = MEASURES.lateOutcome('primary')
   const counts = settled.counts.filter((key) => !key.endsWith(`/${late}`))
   return { answer: 'cancelled', row: settled.row, counts: [...counts, ...file(row.stamp, measures, env)] }
@@ -546,10 +576,10 @@ export function closeFailed(row: JobRow | undefined, error: StoredError, env: Ru
   return { answer: true, row: settled.row, counts: settled.counts }
 }
 
-export function markLost(row: JobRow | undefined, lost: boolean, env: RuleEnvironment): Change<undefined> {
+export function markLost(row: JobRow | undefined, lost: boolean, env: RuleEnvironment): Change<boolean> {
   if (row === undefined || row.state === 'finished' || (row.lostAt !== undefined) === lost) {
-    return { answer: undefined, counts: [] }
+    return { answer: false, counts: [] }
   }
   const { lostAt: _before, ...kept } = row
-  return { answer: undefined, row: lost ? { ...kept, lostAt: env.now } : kept, counts: [] }
+  return { answer: true, row: lost ? { ...kept, lostAt: env.now } : kept, counts: [] }
 }

@@ -120,8 +120,8 @@ describe.skipIf(!hasRedis())('redis ledger: storage', () => {
     const large = ok('y'.repeat(3000))
     await m.finish([finishOf('small'), finishOf('large', { outcome: large })])
     await m.finish([shadowOf('small'), shadowOf('large')])
-    expect(await m.row('small')).toMatchObject({ lateArms: ['shadow'], slots: { primary: ok() } })
-    expect(await m.row('large')).toMatchObject({ lateArms: ['shadow'], slots: { primary: large } })
+    expect(await m.row('small')).toMatchObject({ seenArms: ['shadow'], slots: { primary: ok() } })
+    expect(await m.row('large')).toMatchObject({ seenArms: ['shadow'], slots: { primary: large } })
   })
 
   it('forgets finished rows after the retention, and nothing else', async () => {

@@ -16,6 +16,7 @@ import type {
   NoteRequest,
   PinAnswer,
   PinRequest,
+  UnpinOptions,
 } from '../../src/ports/ledger.ts'
 import * as rules from '../../src/ports/row-rules.ts'
 import type { StoredError } from '../../src/vocabulary/outcome.ts'
@@ -45,8 +46,8 @@ export class ReferenceLedger {
     if (known === undefined && keySlot !== undefined && keySlot >= 0) this.#keys.add(key)
     return this.#apply(request.id, (row, env) => rules.pin(row, request, first, env))
   }
-  unpin(id: string): undefined {
-    return this.#apply(id, (row, env) => rules.unpin(row, env))
+  unpin(id: string, options: UnpinOptions = {}): undefined {
+    return this.#apply(id, (row, env) => rules.unpin(row, options, env))
   }
   note(request: NoteRequest): undefined {
     return this.#apply(request.id, (row, env) => rules.note(row, request, env))
@@ -60,6 +61,9 @@ export class ReferenceLedger {
   extend(request: ExtendRequest): boolean {
     return this.#apply(request.id, (row, env) => rules.extend(row, request, env))
   }
+  release(request: BeginRequest): boolean {
+    return this.#apply(request.id, (row) => rules.release(row, request))
+  }
   finish(request: FinishRequest): FinishAnswer {
     return this.#apply(request.id, (row, env) => rules.finish(row, request, env))
   }
@@ -69,7 +73,7 @@ export class ReferenceLedger {
   closeFailed(id: string, error: StoredError): boolean {
     return this.#apply(id, (row, env) => rules.closeFailed(row, error, env))
   }
-  markLost(id: string, lost: boolean): undefined {
+  markLost(id: string, lost: boolean): boolean {
     return this.#apply(id, (row, env) => rules.markLost(row, lost, env))
   }
   shed(id: string, which: Which): undefined {

@@ -189,7 +189,7 @@ export class RowsInMemory {
   }
 
   unpin(id: string): void {
-    this.#apply(id, rules.unpin(this.rows.get(id), this.#env))
+    this.#apply(id, rules.unpin(this.rows.get(id), {}, this.#env))
   }
 
   closeFailed(id: string): void {

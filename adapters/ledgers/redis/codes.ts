@@ -20,8 +20,8 @@ export const VERDICT_WORDS: readonly Verdict[] = [
 ]
 export const ERROR_WORDS = ['none', 'both', 'target-only', 'legacy-only'] as const
 export const WHICH_WORDS = ['pair', 'control'] as const
-/** Combinations of late arms, in the order in which they came. */
-export const LATE_WORDS: readonly (readonly Arm[])[] = [
+/** Combinations of copies of which nothing more is counted, in the order in which they came. */
+export const SEEN_WORDS: readonly (readonly Arm[])[] = [
   [],
   ['shadow'],
   ['control'],

@@ -30,8 +30,11 @@ function idArg(id: string): Buffer {
 export function rowLedger(port: Port): RowLedger {
   return {
     pin: (requests) => runBatch(port, { script: SCRIPTS.pin, items: requests, idOf, write: writePin, read: readPins }),
-    unpin: async (ids) => {
-      await runBatch(port, { script: SCRIPTS.unpin, items: ids, idOf: (id) => id, write: () => {}, read: () => [] })
+    unpin: async (ids, { evenIfShared = false } = {}) => {
+      await runBatch(port, {
+        ...{ script: SCRIPTS.unpin, items: ids, more: [evenIfShared ? '1' : '0'] },
+        ...{ idOf: (id: string) => id, write: () => {}, read: () => [] },
+      })
     },
     note: async (requests) => {
       await runBatch(port, {
@@ -55,14 +58,17 @@ export function rowLedger(port: Port): RowLedger {
         ...{ script: SCRIPTS.hold, items: requests, idOf, more: ['e'], read: booleans },
         write: (w, { gen, token, leaseMs }) => w.u32(gen).token(token).u32(leaseMs),
       }),
+    release: (requests) =>
+      runBatch(port, {
+        ...{ script: SCRIPTS.hold, items: requests, idOf, more: ['r'], read: booleans },
+        write: (w, { gen, token }) => w.u32(gen).token(token).u32(0),
+      }),
     finish: (requests) =>
       runBatch(port, { script: SCRIPTS.finish, items: requests, idOf, write: writeFinish, read: readFinishes }),
     cancel: async (id) => String(await port.run(SCRIPTS.end, [idArg(id), 'cancel', ''])) as CancelAnswer,
     closeFailed: async (id, error) =>
       String(await port.run(SCRIPTS.end, [idArg(id), 'close', JSON.stringify(error)])) === '1',
-    markLost: async (id, lost) => {
-      await port.run(SCRIPTS.end, [idArg(id), 'lost', lost ? '1' : '0'])
-    },
+    markLost: async (id, lost) => String(await port.run(SCRIPTS.end, [idArg(id), 'lost', lost ? '1' : '0'])) === '1',
     row: async (id) => {
       const reply = (await port.run(SCRIPTS.row, [idArg(id)])) as Buffer[] | null
       if (reply === null) return undefined

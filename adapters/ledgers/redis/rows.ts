@@ -5,9 +5,9 @@ import type { DecisionReason, Route, Side } from '../../../src/vocabulary/job.ts
 import {
   CLASS_WORDS,
   codeOf,
-  LATE_WORDS,
   REASON_WORDS,
   ROUTE_WORDS,
+  SEEN_WORDS,
   SIDE_WORDS,
   VERDICT_WORDS,
   wordOf,
@@ -16,6 +16,9 @@ import { decodeOutcome } from './outcome.ts'
 import { idOf, type Reader } from './wire.ts'
 
 const STATES: readonly RowState[] = ['open', 'running', 'moving', 'finished']
+
+/** In what changes of a row. */
+const SHARED = 1 << 17
 
 const FENCED = 1 << 6
 const ADOPTED = 1 << 7
@@ -73,7 +76,7 @@ export function readRow(reader: Reader): StoredRow {
     adopted: (st & ADOPTED) !== 0,
   }
   const state = wordOf(STATES, (mu >> 12) & 3)
-  const late = wordOf(LATE_WORDS, (mu >> 9) & 7)
+  const seen = wordOf(SEEN_WORDS, (mu >> 9) & 7)
   const row: StoredRow['row'] = {
     state,
     side: wordOf(SIDE_WORDS, (st >> 15) & 1),
@@ -91,8 +94,9 @@ export function readRow(reader: Reader): StoredRow {
     ...(state === 'finished' ? { class: wordOf(CLASS_WORDS, (mu >> 1) & 3) } : {}),
     verdict: wordOf(VERDICT_WORDS, (mu >> 3) & 7),
     controlVerdict: wordOf(VERDICT_WORDS, (mu >> 6) & 7),
-    ...(late.length === 0 ? {} : { lateArms: late }),
+    ...(seen.length === 0 ? {} : { seenArms: seen }),
     ...(lostAt === 0 ? {} : { lostAt }),
+    ...((mu & SHARED) === 0 ? {} : { shared: true }),
   }
   return { row, fullId }
 }

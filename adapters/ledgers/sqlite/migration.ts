@@ -22,6 +22,7 @@ import type {
   PresenceRecord,
   Sample,
   Snapshot,
+  UnpinOptions,
 } from '../../../src/ports/ledger.ts'
 import * as rules from '../../../src/ports/row-rules.ts'
 import type { StoredError } from '../../../src/vocabulary/outcome.ts'
@@ -69,8 +70,8 @@ export class SqliteMigration implements MigrationLedger {
   pin(requests: readonly PinRequest[]): Promise<readonly PinAnswer[]> {
     return this.#each(requests, pinOne)
   }
-  async unpin(ids: readonly string[]): Promise<void> {
-    await this.#each(ids, (unit, id) => unit.change(id, rules.unpin))
+  async unpin(ids: readonly string[], options: UnpinOptions = {}): Promise<void> {
+    await this.#each(ids, (unit, id) => unit.change(id, (row, env) => rules.unpin(row, options, env)))
   }
   async note(requests: readonly NoteRequest[]): Promise<void> {
     await this.#each(requests, (unit, q) => unit.change(q.id, (row, env) => rules.note(row, q, env)))
@@ -84,6 +85,9 @@ export class SqliteMigration implements MigrationLedger {
   extend(requests: readonly ExtendRequest[]): Promise<readonly boolean[]> {
     return this.#each(requests, (unit, q) => unit.change(q.id, (row, env) => rules.extend(row, q, env)))
   }
+  release(requests: readonly BeginRequest[]): Promise<readonly boolean[]> {
+    return this.#each(requests, (unit, q) => unit.change(q.id, (row) => rules.release(row, q)))
+  }
   finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]> {
     return this.#each(requests, (unit, q) => unit.finish(q))
   }
@@ -93,7 +97,7 @@ export class SqliteMigration implements MigrationLedger {
   closeFailed(id: string, error: StoredError): Promise<boolean> {
     return this.#one((unit) => unit.change(id, (row, env) => rules.closeFailed(row, error, env)))
   }
-  markLost(id: string, lost: boolean): Promise<void> {
+  markLost(id: string, lost: boolean): Promise<boolean> {
     return this.#one((unit) => unit.change(id, (row, env) => rules.markLost(row, lost, env)))
   }
   row(id: string): Promise<JobRow | undefined> {

@@ -30,12 +30,13 @@ const REASONS: readonly DecisionReason[] = [
 ]
 
 /** Bits of `status`; the gauges read the first seventeen in SQL. */
-export const BITS = { side: 2, effects: 3, verdict: 4, control: 7, class: 10, late: 13, lost: 16 } as const
+export const BITS = { side: 2, effects: 3, verdict: 4, control: 7, class: 10, seen: 13, lost: 16 } as const
 const REASON = 17
 const ROUTE = 22
 const FIRST = 24
 const FENCED = 25
 const ADOPTED = 26
+const SHARED = 27
 
 /** Number of a state and of the verdict `open`, for SQL. */
 export const STATE = { open: 0, running: 1, moving: 2, finished: 3 } as const
@@ -45,8 +46,8 @@ const REASON_CODES: ReadonlyMap<DecisionReason, number> = new Map(REASONS.map((r
 
 export function statusOf(row: JobRow): number {
   const { stamp } = row
-  let late = 0
-  for (const arm of row.lateArms ?? []) late |= 1 << ARMS.indexOf(arm)
+  let seen = 0
+  for (const arm of row.seenArms ?? []) seen |= 1 << ARMS.indexOf(arm)
   return (
     STATES.indexOf(row.state) |
     ((row.side === 'target' ? 1 : 0) << BITS.side) |
@@ -54,13 +55,14 @@ export function statusOf(row: JobRow): number {
     (VERDICTS.indexOf(row.verdict) << BITS.verdict) |
     (VERDICTS.indexOf(row.controlVerdict) << BITS.control) |
     (CLASSES.indexOf(row.class) << BITS.class) |
-    (late << BITS.late) |
+    (seen << BITS.seen) |
     ((row.lostAt === undefined ? 0 : 1) << BITS.lost) |
     ((REASON_CODES.get(stamp.reason) ?? 0) << REASON) |
     (ROUTES.indexOf(stamp.route) << ROUTE) |
     (Number(stamp.firstOfKey) << FIRST) |
     (Number(stamp.fenced) << FENCED) |
-    (Number(stamp.adopted) << ADOPTED)
+    (Number(stamp.adopted) << ADOPTED) |
+    (Number(row.shared === true) << SHARED)
   )
 }
 
@@ -87,7 +89,7 @@ export function rowOf(
   texts: { readonly token?: string | undefined; readonly producer?: string | undefined; readonly slots: Slots },
 ): JobRow {
   const cls = CLASSES[(status >> BITS.class) & 7]
-  const late = (status >> BITS.late) & 7
+  const seen = (status >> BITS.seen) & 7
   // one literal, then what is there: spreading what may be there costs several times as much
   const row: Mutable<JobRow> = {
     id,
@@ -119,8 +121,9 @@ export function rowOf(
   if (n.startedAt !== undefined) row.startedAt = n.startedAt
   if (n.finishedAt !== undefined) row.finishedAt = n.finishedAt
   if (cls !== undefined) row.class = cls
-  if (late !== 0) row.lateArms = ARMS.filter((_arm: Arm, bit) => (late & (1 << bit)) !== 0)
+  if (seen !== 0) row.seenArms = ARMS.filter((_arm: Arm, bit) => (seen & (1 << bit)) !== 0)
   if (n.lostAt !== undefined) row.lostAt = n.lostAt
+  if (((status >> SHARED) & 1) === 1) row.shared = true
   return row
 }
 

@@ -153,7 +153,7 @@ export function pairContract(bench: () => LedgerBench): void {
       await laws(m)
       const late = await counted(m, () => m.finish([shadowOf(id), shadowOf(id), controlOf(id), controlOf(id)]))
       expect(late).toEqual(both({ 'late-outcome.shadow': 1, 'late-outcome.control': 1 }))
-      expect([...((await m.row(id))?.lateArms ?? [])].sort()).toEqual(['control', 'shadow'])
+      expect([...((await m.row(id))?.seenArms ?? [])].sort()).toEqual(['control', 'shadow'])
       await laws(m)
     })
 
@@ -221,6 +221,63 @@ export function pairContract(bench: () => LedgerBench): void {
       ])
       const late = await counted(m, () => m.finish([shadowOf('a'), shadowOf('a'), finishOf('b'), finishOf('b')]))
       expect(late).toEqual(both({ 'late-outcome.shadow': 1, 'late-outcome.primary': 1, 'ok.legacy': 1 }))
+      await laws(m)
+    })
+  })
+
+  describe('a copy that was in time', () => {
+    const overdue = (id: string, route: 'legacy-shadowed' | 'target-shadowed') =>
+      overdueBy(1000, id, { route, control: true })
+    const orphan = (m: MigrationLedger, id: string, which: 'pair' | 'control') => only(m.orphan([{ id, which }]))
+
+    it.each(['legacy-shadowed', 'target-shadowed'] as const)(
+      'is not late when it comes again after its pair was orphaned and forgotten: %s',
+      async (route) => {
+        const m = bench().migration(ONE_BUCKET)
+        const id = newId()
+        const [side, other] =
+          route === 'legacy-shadowed' ? (['legacy', 'target'] as const) : (['target', 'legacy'] as const)
+        const copies = [shadowOf(id, { side: other }), controlOf(id)]
+        await m.pin([overdue(id, route)])
+        await m.finish(copies)
+        expect(await orphan(m, id, 'pair')).toBe(true)
+        const control = route === 'legacy-shadowed'
+        // on target-shadowed, shadow and control are both there: they are compared
+        if (control) expect(await orphan(m, id, 'control')).toBe(true)
+        else expect(await m.compare([{ id, which: 'control', comparison: MATCHED }])).toEqual([true])
+        await m.finish([finishOf(id, { side })])
+        expect((await m.row(id))?.slots).toEqual({ primary: ok() })
+        expect(await counted(m, () => m.finish(copies))).toEqual({})
+        expect(await counted(m, () => m.finish([...copies].reverse()))).toEqual({})
+        await laws(m)
+      },
+    )
+
+    it('is not late after its pair was orphaned, while one that did come late is, once', async () => {
+      const m = bench().migration(ONE_BUCKET)
+      await m.pin([overdue('a', 'legacy-shadowed'), overdue('b', 'legacy-shadowed')])
+      await m.finish([shadowOf('a'), controlOf('b'), finishOf('b')])
+      for (const id of ['a', 'b']) for (const which of ['pair', 'control'] as const) await orphan(m, id, which)
+      expect(await m.row('b')).toMatchObject({ verdict: 'orphaned', controlVerdict: 'open' })
+      await m.compare([{ id: 'b', which: 'control', comparison: MATCHED }])
+      await m.finish([finishOf('a')])
+      const late = await counted(m, async () => {
+        for (let i = 0; i < 2; i++) for (const id of ['a', 'b']) await m.finish([shadowOf(id), controlOf(id)])
+      })
+      expect(late).toEqual(both({ 'late-outcome.control': 1, 'late-outcome.shadow': 1 }))
+      await laws(m)
+    })
+
+    it('is not late after the other copy was shed', async () => {
+      const m = bench().migration()
+      const id = newId()
+      await m.pin([pinOf(id, { route: 'legacy-shadowed', control: true })])
+      await m.finish([controlOf(id)])
+      await m.shed([{ id, which: 'pair' }])
+      await m.finish([finishOf(id)])
+      await m.compare([{ id, which: 'control', comparison: MATCHED }])
+      const late = await counted(m, () => m.finish([controlOf(id), shadowOf(id), shadowOf(id), controlOf(id)]))
+      expect(late).toEqual(both({ 'late-outcome.shadow': 1 }))
       await laws(m)
     })
   })

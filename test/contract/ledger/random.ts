@@ -145,12 +145,20 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       (r) => [r.extend(q)],
     )
   }),
-  ids.map((id) =>
+  runs.map((q) =>
+    step(
+      'release',
+      q,
+      (m) => m.release([q]),
+      (r) => [r.release(q)],
+    ),
+  ),
+  fc.tuple(ids, fc.boolean()).map(([id, evenIfShared]) =>
     step(
       'unpin',
-      id,
-      (m) => m.unpin([id]),
-      (r) => r.unpin(id),
+      [id, evenIfShared],
+      (m) => m.unpin([id], { evenIfShared }),
+      (r) => r.unpin(id, { evenIfShared }),
     ),
   ),
   ids
@@ -196,13 +204,13 @@ function step(name: string, request: unknown, real: Step['real'], model: Step['m
 /** What of a row must be the same in every ledger; a settled one may forget who ran it and when it was made. */
 function comparable(row: JobRow | undefined): unknown {
   if (row === undefined) return undefined
-  const { id, state, side, gen, fails, starts, stamp, verdict, controlVerdict, slots, lateArms = [] } = row
+  const { id, state, side, gen, fails, starts, stamp, verdict, controlVerdict, slots, seenArms = [] } = row
   const always = { id, state, side, gen, fails, starts, stamp, verdict, controlVerdict, slots }
   const unsettled = state !== 'finished' || verdict === 'open' || controlVerdict === 'open'
-  const { token, maxAttempts, effectsBegun, producer, lostAt } = row
+  const { token, maxAttempts, effectsBegun, producer, lostAt, shared } = row
   return timeless({
-    ...{ ...always, class: row.class, lateArms: [...lateArms].sort() },
-    ...(unsettled ? { token, maxAttempts, effectsBegun, producer, lost: lostAt !== undefined } : {}),
+    ...{ ...always, class: row.class, seenArms: [...seenArms].sort() },
+    ...(unsettled ? { token, maxAttempts, effectsBegun, producer, lost: lostAt !== undefined, shared } : {}),
   })
 }
 

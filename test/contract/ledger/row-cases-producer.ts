@@ -12,8 +12,9 @@ export const PRODUCER_OPERATIONS: Readonly<Record<string, Operation>> = {
         answer: { status: 'pinned', state: 'open', side: 'legacy', gen: 0, fenced: true, control: false },
         row: { state: 'open', verdict: 'none', starts: 0 },
         counts: judged({ 'dispatched.legacy': 1, 'route.legacy': 1 }),
+        repeated: { shared: true },
       },
-      open: { answer: exists('open'), row: { state: 'open' } },
+      open: { answer: exists('open'), row: { state: 'open', shared: true } },
       retried: { answer: exists('open'), row: { state: 'open', fails: 1 } },
       running: { answer: exists('running'), row: running },
       expired: { answer: exists('running'), row: running },
@@ -37,6 +38,7 @@ export const PRODUCER_OPERATIONS: Readonly<Record<string, Operation>> = {
           'shadow.wanted.legacy': 1,
           'control.wanted': 1,
         }),
+        repeated: { shared: true },
       },
       open: { answer: exists('open'), row: { state: 'open', side: 'legacy', verdict: 'none' } },
       retried: { answer: exists('open') },
@@ -103,17 +105,25 @@ export const PRODUCER_OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   markLost: {
     run: async (m, id) => {
-      await m.markLost(id, true)
-      return (await m.row(id))?.lostAt !== undefined
+      const changed = await m.markLost(id, true)
+      return { changed, lost: (await m.row(id))?.lostAt !== undefined }
     },
-    cases: sameFor({ answer: true }, { answer: false }, { answer: false }),
+    again: (answer) => ({ ...(answer as object), changed: false }),
+    cases: sameFor(
+      { answer: { changed: true, lost: true } },
+      { answer: { changed: false, lost: false } },
+      { answer: { changed: false, lost: false } },
+    ),
   },
   'markLost, found again': {
     run: async (m, id) => {
-      await m.markLost(id, true)
-      await m.markLost(id, false)
-      return (await m.row(id))?.lostAt
+      const changed = [await m.markLost(id, false), await m.markLost(id, true), await m.markLost(id, false)]
+      return { changed, lostAt: (await m.row(id))?.lostAt }
     },
-    cases: sameFor({ answer: undefined }, { answer: undefined }, { answer: undefined }),
+    cases: sameFor(
+      { answer: { changed: [false, true, true], lostAt: undefined } },
+      { answer: { changed: [false, false, false], lostAt: undefined } },
+      { answer: { changed: [false, false, false], lostAt: undefined } },
+    ),
   },
 }

@@ -111,6 +111,28 @@ export const WORKER_OPERATIONS: Readonly<Record<string, Operation>> = {
     run: (m, id) => only(m.extend([{ id, gen: 0, token: 'token-2', leaseMs: HOUR }])),
     cases: sameFor({ answer: false }, { answer: false }, { answer: false }),
   },
+  release: {
+    run: (m, id) => only(m.release([{ id, gen: 0, token: 'token-1' }])),
+    again: () => false,
+    cases: {
+      ...sameFor(
+        { answer: true, row: { state: 'open', starts: 0, fails: 0, leaseUntil: 0 } },
+        { answer: false },
+        { answer: false },
+      ),
+      open: { answer: false, row: { state: 'open', starts: 0 } },
+      retried: { answer: false, row: { state: 'open', starts: 1, fails: 1 } },
+      begun: { answer: true, row: { state: 'open', starts: 0, effectsBegun: true } },
+    },
+  },
+  'release with another token': {
+    run: (m, id) => only(m.release([{ id, gen: 0, token: 'token-2' }])),
+    cases: sameFor({ answer: false }, { answer: false }, { answer: false }),
+  },
+  'release of another generation': {
+    run: (m, id) => only(m.release([{ id, gen: 1, token: 'token-1' }])),
+    cases: sameFor({ answer: false }, { answer: false }, { answer: false }),
+  },
   'finish with a success': {
     run: (m, id) => only(m.finish([finishOf(id)])),
     cases: {

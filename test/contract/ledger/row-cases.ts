@@ -43,6 +43,8 @@ export interface Case {
   /** There is no row after it. */
   readonly gone?: boolean
   readonly counts?: Record<string, number>
+  /** What the row says more after the operation was asked for once more. */
+  readonly repeated?: Partial<JobRow>
 }
 
 export interface Operation {

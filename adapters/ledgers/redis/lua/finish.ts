@@ -117,11 +117,10 @@ local function copy(id, item)
   local class = item.ok and 0 or 1
   local filled
   if isShadow then filled = row.s else filled = row.c end
-  if filled or row.late > 2 or row.late == item.arm then return finished(id, row, class) end
+  if filled or row.seen > 2 or row.seen == item.arm then return finished(id, row, class) end
   if verdict ~= 1 then
     if verdict == 2 or verdict == 3 then
-      -- 1 shadow, 2 control, then both in the order in which they came
-      row.late = row.late == 0 and item.arm or row.late + 2
+      see(row, item.arm)
       save(id, row)
       count(row, 'late-outcome.' .. ARMS[item.arm])
     end

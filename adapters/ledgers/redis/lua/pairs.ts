@@ -12,6 +12,11 @@ end
 
 local function close(id, row, which, verdict, ...)
   weigh(row, -1)
+  if verdict == 2 or verdict == 3 then
+    -- shed or orphaned: the copies that were there are not late when they come again
+    if row.s then see(row, 1) end
+    if row.c then see(row, 2) end
+  end
   if which == 0 then row.verdict = verdict else row.control = verdict end
   weigh(row, 1)
   count(row, ...)

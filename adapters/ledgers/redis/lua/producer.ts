@@ -35,6 +35,11 @@ for i = 1, #ids do
   if old then
     letters[i] = 'e'
     rows[#rows + 1] = writeRow(old)
+    if neverStarted(old) and not old.shared then
+      -- another call relies on this row from now on
+      old.shared = true
+      save(id, old)
+    end
   else
     if band(flags, 8) == 0 and (band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0) then
       st = st + 256
@@ -66,12 +71,13 @@ flush()
 return { tostring(now), table.concat(letters), table.concat(rows) }
 `
 
+/** ARGV[7]: also those that another call relies on. */
 export const LUA_UNPIN = `
 readIds()
 for i = 1, #ids do
   local id = ids[i]
   local row = load(id)
-  if row and row.state == 0 and row.gen == 0 and row.starts == 0 then
+  if row and neverStarted(row) and (not row.shared or ARGV[7] == '1') then
     weigh(row, -1)
     count(row, 'refused.' .. sideName(row), row.verdict == 1 and 'shadow.shed.' .. SIDES[1 - row.side] or nil,
       row.control == 1 and 'control.shed' or nil)

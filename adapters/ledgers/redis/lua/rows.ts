@@ -11,7 +11,8 @@ local U, F, R, X = base .. 'u', base .. 'f', base .. 'r', base .. 'x'
 local ROW = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4Bc0I2c0'
 local HOT, HOT_ST, HOT_SIZE, COLD_END = '>I4I4I4I4i6i6i6i6', '>I4I4I4I4i6i6i6i6I3', 40, 67
 
--- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 late arms | 12-13 state | 14-16 slots p, s, c
+-- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 copies seen | 12-13 state | 14-16 slots p, s, c
+-- 17 shared
 local function readRow(s)
   local mu, gen, fails, starts, lease, started, finished, lost, st, epoch, max, pinned, due, producer, token, long = unpack(ROW, s)
   local state, verdict = band(rshift(mu, 12), 3), band(rshift(mu, 3), 7)
@@ -19,13 +20,14 @@ local function readRow(s)
     st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = due,
     lease = lease, started = started, finished = finished, lost = lost, producer = producer, token = token, long = long,
     side = band(rshift(st, 15), 1), effects = band(mu, 1), class = band(rshift(mu, 1), 3), verdict = verdict,
-    control = band(rshift(mu, 6), 7), late = band(rshift(mu, 9), 7), state = state, was = state,
-    p = band(mu, 16384) ~= 0, s = band(mu, 32768) ~= 0, c = band(mu, 65536) ~= 0, slotted = mu > 16383,
+    control = band(rshift(mu, 6), 7), seen = band(rshift(mu, 9), 7), state = state, was = state,
+    p = band(mu, 16384) ~= 0, s = band(mu, 32768) ~= 0, c = band(mu, 65536) ~= 0, slotted = band(mu, 114688) ~= 0,
+    shared = band(mu, 131072) ~= 0,
   }
 end
 
 local function writeRow(row)
-  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + row.state * 4096
+  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.seen * 512 + row.state * 4096 + (row.shared and 131072 or 0)
   if row.verdict ~= 0 then mu = mu + (row.p and 16384 or 0) + (row.s and 32768 or 0) + (row.c and 65536 or 0) end
   return pack(ROW, mu, row.gen, row.fails, row.starts, row.lease, row.started, row.finished, row.lost, row.st, row.epoch,
     row.max, row.pinned, row.due, row.producer, #row.token, row.token, #row.long, row.long)
@@ -35,8 +37,16 @@ local function newRow(st, epoch, due, max, long)
   return {
     st = st, gen = 0, epoch = epoch, fails = 0, starts = 0, max = max, pinned = now, due = due, lease = 0, started = 0,
     finished = 0, lost = 0, producer = 0, token = '', long = long, side = band(rshift(st, 15), 1), effects = 0, class = 0,
-    verdict = 0, control = 0, late = 0, state = 0, p = false, s = false, c = false,
+    verdict = 0, control = 0, seen = 0, state = 0, p = false, s = false, c = false,
   }
+end
+
+-- open, generation 0, no run was ever granted: its copy may not be there
+local function neverStarted(row) return row.state == 0 and row.gen == 0 and row.started == 0 end
+
+-- nothing more is counted of this copy; 1 shadow, 2 control, then both in the order in which they came
+local function see(row, arm)
+  if row.seen == 0 then row.seen = arm elseif row.seen < 3 and row.seen ~= arm then row.seen = row.seen + 2 end
 end
 
 local function routeOf(row) return band(row.st, 3) end
@@ -175,7 +185,7 @@ local function settle(id, row, class, outcome, silent)
   count(row, CLASSES[class] .. '.' .. side,
     (class == 1 or class == 3) and ('failed.group.' .. side .. '.' .. band(rshift(row.st, 9), 63)) or nil,
     (not silent and row.verdict == 3 and not row.p) and 'late-outcome.primary' or nil)
-  row.state, row.class, row.finished, row.lease, row.lost = 3, class, now, 0, 0
+  row.state, row.class, row.finished, row.lease, row.lost, row.shared = 3, class, now, 0, 0, false
   if outcome then row.p, row.pOut = true, outcome end
   weigh(row, 1)
   save(id, row)

@@ -53,7 +53,7 @@ local function head(st, mu, gen, fails, starts, max, epoch, pinned, due, started
 end
 
 local function headOf(row, elsewhere)
-  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.late * 512 + (elsewhere and 32768 or 0)
+  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.seen * 512 + (elsewhere and 32768 or 0)
   return head(row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, row.due, row.started,
     row.finished, row.producer, row.token)
 end
@@ -81,7 +81,7 @@ local function readHead(value)
     lease = 0, started = started == NONE[k] and 0 or pinned + started, finished = pinned + finished, lost = 0,
     producer = producer, token = token, long = '', side = band(rshift(st, 15), 1), effects = band(mu, 1),
     class = band(rshift(mu, 1), 3), verdict = band(rshift(mu, 3), 7), control = band(rshift(mu, 6), 7),
-    late = band(rshift(mu, 9), 7), state = 3, p = false, s = false, c = false, home = 's', was = 3,
+    seen = band(rshift(mu, 9), 7), state = 3, p = false, s = false, c = false, home = 's', was = 3,
   }, rest, band(mu, 32768) ~= 0
 end
 

@@ -84,7 +84,7 @@ flush()
 return { tostring(now), table.concat(letters), table.concat(rest) }
 `
 
-/** begin (ARGV[7] = 'b') and extend (`e`): one letter an item, \`1\` or \`0\`. */
+/** begin (ARGV[7] = 'b'), release (\`r\`) and extend (\`e\`): one letter an item, \`1\` or \`0\`. */
 export const LUA_HOLD = `
 readIds()
 local batch, at, letters = ARGV[6], 1, {}
@@ -98,6 +98,11 @@ for i = 1, #ids do
     if ARGV[7] == 'e' then
       row.lease = now + leaseMs
       save(id, row)
+    elseif ARGV[7] == 'r' then
+      weigh(row, -1)
+      row.state, row.lease, row.starts = 0, 0, row.starts - 1
+      weigh(row, 1)
+      save(id, row)
     elseif row.effects == 0 then
       row.effects = 1
       save(id, row)
@@ -105,6 +110,7 @@ for i = 1, #ids do
   end
   letters[i] = held and '1' or '0'
 end
+if ARGV[7] == 'r' then flushCounts() end
 flushRows()
 return table.concat(letters)
 `
@@ -125,7 +131,7 @@ if what == 'cancel' then
     weigh(row, -1)
     if row.verdict == 1 then row.verdict = 3 end
     if row.control == 1 then row.control = 3 end
-    row.late = 3
+    row.seen = 3
     weigh(row, 1)
     settle(id, row, 2, nil, true)
     answer = 'cancelled'
@@ -140,6 +146,7 @@ else
         row.lost = lost and now or 0
         weigh(row, 1)
         save(id, row)
+        answer = '1'
       end
     elseif row.state ~= 2 then
       settle(id, row, 3, 'B' .. row.starts .. ':' .. detail)
