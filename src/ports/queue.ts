@@ -42,6 +42,12 @@ export interface OutgoingJob {
   /** Attempts in all. */
   readonly attempts: number
   readonly backoff?: Backoff
+  /**
+   * The ledger knows that no job of this id is under way: a record of an ended one (failed, completed, parked as `late`)
+   * is replaced, in one atomic step, and the answer is `accepted`. One that waits, is delayed or runs is a `duplicate`
+   * all the same. Where the record did not stop the job from being stored, it is dropped afterwards.
+   */
+  readonly replaceEnded?: boolean
 }
 
 /**

@@ -6,6 +6,7 @@
 import { describe, test } from 'vitest'
 import { CAPABILITY_CASES } from './queue-capabilities.ts'
 import { BASIC_CASES } from './queue-cases-basic.ts'
+import { ENDED_CASES } from './queue-cases-ended.ts'
 import { FAULT_CASES } from './queue-cases-faults.ts'
 import { RACE_CASES } from './queue-cases-races.ts'
 import type { QueueHarness } from './queue-kit.ts'
@@ -34,7 +35,13 @@ export interface Case {
 
 /** Declares the suite for one adapter. */
 export function queueContract(contract: QueueContract): void {
-  const cases = { capabilities: CAPABILITY_CASES, basics: BASIC_CASES, faults: FAULT_CASES, races: RACE_CASES }
+  const cases = {
+    capabilities: CAPABILITY_CASES,
+    basics: BASIC_CASES,
+    ended: ENDED_CASES,
+    faults: FAULT_CASES,
+    races: RACE_CASES,
+  }
   describe.skipIf(contract.skip === true)(`queue contract: ${contract.name}`, () => {
     for (const [title, list] of Object.entries(cases)) {
       describe(title, () => {

@@ -35,7 +35,19 @@ import { command, runScript } from '../../redis-script.ts'
 import { type BeeConnection, connect } from './connection.ts'
 import { type BeeConsumer, consume } from './consume.ts'
 import { type BeeClient, type BeeInstance, type BeeJob, KIND, reloadScripts } from './library.ts'
-import { COUNTS, FIND, KEEP_FAILED, type keysOf, LIST, PARK, RAISE, REMOVE, UNPARK } from './scripts.ts'
+import {
+  COUNTS,
+  DROP_LATE,
+  FIND,
+  KEEP_FAILED,
+  type keysOf,
+  LIST,
+  PARK,
+  RAISE,
+  REMOVE,
+  REPLACE,
+  UNPARK,
+} from './scripts.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
 
 export type { BeeJob } from './library.ts'
@@ -136,12 +148,52 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     }
     if (made.size === 0) return answers
     try {
-      const errors = await within(this.#save(connection, [...made.keys()]), CALL_TIMEOUT_MS, 'enqueue')
+      const saved = this.#save(connection, [...made.keys()])
+      // On the same connection and in the same write: it costs no waiting.
+      const parked = this.#parkedAmong(connection, jobs)
+      const errors = await within(saved, CALL_TIMEOUT_MS, 'enqueue')
       for (const [job, index] of made) answers[index] = answerOf(job, errors.get(job))
+      await this.#replaceEnded(connection, jobs, answers, await parked)
     } catch (cause) {
-      for (const index of made.values()) answers[index] = unknownAnswer(cause)
+      for (const index of made.values()) answers[index] ??= unknownAnswer(cause)
     }
     return answers
+  }
+
+  /** Ended records of the jobs that ask for it make room: those that were in the way, and those in the park list. */
+  async #replaceEnded(
+    { instance }: BeeConnection,
+    jobs: readonly OutgoingJob[],
+    answers: EnqueueAnswer[],
+    parked: ReadonlySet<string>,
+  ): Promise<void> {
+    const asking = [...jobs.entries()].filter(([, job]) => job.replaceEnded)
+    const known = asking.filter(([index]) => answers[index]?.status === 'duplicate')
+    const replaced = known.map(async ([index, job]) => {
+      answers[index] = await this.#replace(outgoing(instance, job))
+    })
+    const stored = asking.filter(([at, job]) => answers[at]?.status === 'accepted' && parked.has(job.backendId))
+    // The jobs are stored: a late copy that cannot be dropped now stays to be seen, and changes no answer.
+    const ids = stored.map(([, job]) => job.backendId)
+    if (ids.length > 0) replaced.push(this.#run(DROP_LATE, ids).then(nothing, nothing))
+    await Promise.all(replaced)
+  }
+
+  async #replace(job: BeeJob): Promise<EnqueueAnswer> {
+    const { id, record, due } = recordOf(job)
+    try {
+      return (await this.#run(REPLACE, [id, record, due])) === 1 ? { status: 'accepted' } : { status: 'duplicate' }
+    } catch (cause) {
+      return isReply(cause) ? refused(cause) : unknownAnswer(cause)
+    }
+  }
+
+  /** Which of the jobs that ask for it have a record in the park list; none where that cannot be told. */
+  async #parkedAmong({ client, keys }: BeeConnection, jobs: readonly OutgoingJob[]): Promise<ReadonlySet<string>> {
+    const ids = jobs.filter((job) => job.replaceEnded).map((job) => job.backendId)
+    if (ids.length === 0) return new Set()
+    const found = (await this.#command(client, 'hmget', parkKey(keys), ...ids).catch(() => [])) as (string | null)[]
+    return new Set(ids.filter((_, at) => typeof found[at] === 'string'))
   }
 
   /** Once more for those that met a restarted server: their scripts were not run. */
@@ -300,6 +352,14 @@ function outgoing(instance: BeeInstance, { backendId, data, delayMs, attempts, b
   if (delayMs > 0) job.delayUntil(Date.now() + Math.ceil(delayMs))
   return job
 }
+
+/** A job as bee-queue stores it. */
+function recordOf(job: BeeJob): { id: string; record: string; due: string } {
+  const { id, options } = job as { id: unknown; options: { delay?: number } }
+  return { id: String(id), record: (job as unknown as { toData(): string }).toData(), due: String(options.delay ?? '') }
+}
+
+function nothing(): void {}
 
 function answerOf(job: BeeJob, error: Error | undefined): EnqueueAnswer {
   if (error !== undefined) return isReply(error) ? refused(error) : unknownAnswer(error)

@@ -52,6 +52,34 @@ else
 end
 return 1`)
 
+const LATE = `
+local function dropLate(id)
+  local stored = call('HGET', parked, id)
+  if stored and cjson.decode(string.sub(stored, 1, string.find(stored, '\\n', 1, true) - 1)).reason == 'late' then
+    call('HDEL', parked, id)
+  end
+end`
+
+/** ID, ID, …: drops those that are parked as `late`. */
+export const DROP_LATE: Script = script(`${LATE}
+for _, id in ipairs(ARGV) do dropLate(id) end
+return 1`)
+
+/** ID RECORD DUE ('' for now) → 1 if the record is stored, in place of an ended one; 0 if the id's job is under way. */
+export const REPLACE: Script = script(`${LATE}
+local id, due = ARGV[1], ARGV[3]
+if call('HEXISTS', jobs, id) == 1 and call('SREM', succeeded, id) + call('SREM', failed, id) == 0 then return 0 end
+call('LREM', ours, 0, id)
+dropLate(id)
+call('HSET', jobs, id, ARGV[2])
+if due == '' then
+  call('LPUSH', waiting, id)
+else
+  call('ZADD', delayed, due, id)
+  if call('ZRANGE', delayed, 0, 0)[1] == id then call('PUBLISH', earlierDelayed, due) end
+end
+return 1`)
+
 /** ID → place and, for a failed one, its record. Without a record there is no list to search. */
 export const FIND: Script = script(`
 if call('HEXISTS', jobs, ARGV[1]) == 1 then

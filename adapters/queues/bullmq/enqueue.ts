@@ -2,13 +2,15 @@
 // the first error: so each chunk is a pipeline of its own that first asks which of its ids are there already.
 //
 // Asking and adding are two steps of one connection: two senders of one new id at the same moment may both be told
-// `accepted`. It is one job all the same, and the ledger's pin lets only one of them get here.
+// `accepted`. It is one job all the same, and the ledger's pin lets only one of them get here. Only an id that was there
+// already is looked at once more, for jobs that replace an ended one: its record goes and the job comes in one MULTI.
 
 import type { JobJson, JobsOptions } from 'bullmq'
 import type { EnqueueAnswer, OutgoingJob } from '../../../src/ports/queue.ts'
-import { CALL_TIMEOUT_MS, isReply, refused, unknownAnswer, within } from '../../queue-support.ts'
+import { CALL_TIMEOUT_MS, isReply, refused, settles, unknownAnswer, within } from '../../queue-support.ts'
+import { runScript } from '../../redis-script.ts'
 import type { BullConnection } from './connection.ts'
-import { toJobId } from './scripts.ts'
+import { DROP_ENDED, DROP_LATE, toJobId } from './scripts.ts'
 
 /** The part of BullMQ's Redis backend that its flow producer uses too. */
 interface Transaction {
@@ -18,8 +20,21 @@ interface Transaction {
 interface Adding {
   addJobToTransaction(transaction: Transaction, job: JobJson, jobId: string): Promise<unknown>
 }
-/** KEYS → one `1` (there) or `0` a key. */
-const KNOWN = "local r = {} for i, k in ipairs(KEYS) do r[i] = redis.call('EXISTS', k) end return table.concat(r)"
+/** The park list, job keys → a digit a job: `1` there, `2` only parked, `0` neither. Short: it is sent with each chunk. */
+const KNOWN = `local r, p, any = {}, KEYS[1], redis.call('HLEN', KEYS[1]) > 0
+for i = 2, #KEYS do r[i - 1] = redis.call('EXISTS', KEYS[i])
+if any and r[i - 1] == 0 and redis.call('HEXISTS', p, string.sub(KEYS[i], #p - 13)) == 1 then r[i - 1] = 2 end end
+return table.concat(r)`
+
+interface PreparedJob {
+  readonly json: JobJson
+  readonly jobId: string
+}
+
+/** One whose id was there already. */
+interface Known extends PreparedJob {
+  readonly index: number
+}
 
 interface Validated {
   asJSON(): JobJson
@@ -31,11 +46,11 @@ export async function send(
   name: string,
   jobs: readonly OutgoingJob[],
 ): Promise<readonly EnqueueAnswer[]> {
-  const { queue, module, keyPrefix } = connection
+  const { queue, module, client, keys, keyPrefix } = connection
   const answers: EnqueueAnswer[] = []
   const sent: number[] = []
   try {
-    const prepared: { readonly json: JobJson; readonly jobId: string }[] = []
+    const prepared: PreparedJob[] = []
     for (const [index, job] of jobs.entries()) {
       const jobId = toJobId(job.backendId)
       const made = new module.Job(queue, name, job.data, optionsOf(job, jobId), jobId) as unknown as Validated
@@ -51,7 +66,12 @@ export async function send(
     if (sent.length === 0) return answers
     const backend = queue.getBackend() as unknown as Adding
     const pipeline = connection.wrapped.pipeline() as Transaction
-    pipeline.eval(KNOWN, prepared.length, ...prepared.map(({ jobId }) => keyPrefix + jobId))
+    pipeline.eval(
+      KNOWN,
+      prepared.length + 1,
+      connection.keys.at(-2)!,
+      ...prepared.map(({ jobId }) => keyPrefix + jobId),
+    )
     for (const { json, jobId } of prepared) {
       // Put into the pipeline at once; what it gives has no meaning before `exec`.
       backend.addJobToTransaction(pipeline, json, jobId).catch(() => {})
@@ -59,17 +79,53 @@ export async function send(
     const replies = await within(pipeline.exec(), CALL_TIMEOUT_MS, 'enqueue')
     const known = String(replies?.[0]?.[1] ?? '')
     const seen = new Set<string>()
+    const met: Known[] = []
+    const late: string[] = []
     for (const [at, index] of sent.entries()) {
       const { jobId } = prepared[at]!
       const answer = answerOf(known[at] === '1' || seen.has(jobId), replies?.[at + 1])
       seen.add(jobId)
       answers[index] = answer ?? (await addAlone(connection, name, jobs[index]!))
+      if (jobs[index]?.replaceEnded !== true) continue
+      if (answers[index].status === 'duplicate') met.push({ ...prepared[at]!, index })
+      else if (known[at] === '2' && answers[index].status === 'accepted') late.push(jobId)
     }
+    // The jobs are stored: a late copy that cannot be dropped now stays to be seen, and changes no answer.
+    if (late.length > 0) await settles(runScript(client, DROP_LATE, keys, [keyPrefix, ...late]), CALL_TIMEOUT_MS)
+    if (met.length > 0) await replaceEnded(connection, name, jobs, met, answers)
   } catch (cause) {
     const answer = unknownAnswer(cause)
     for (const index of sent) answers[index] = answer
   }
   return answers
+}
+
+/** For ids that were there: each one's ended record makes room and its job comes, in one step. */
+async function replaceEnded(
+  connection: BullConnection,
+  name: string,
+  jobs: readonly OutgoingJob[],
+  met: readonly Known[],
+  answers: EnqueueAnswer[],
+): Promise<void> {
+  const { queue, keys, keyPrefix, wrapped } = connection
+  const backend = queue.getBackend() as unknown as Adding
+  const transaction = wrapped.multi() as Transaction
+  for (const { json, jobId } of met) {
+    transaction.eval(DROP_ENDED.lua, keys.length, ...keys, keyPrefix, jobId)
+    // Where the id's job is under way this stores nothing.
+    backend.addJobToTransaction(transaction, json, jobId).catch(() => {})
+  }
+  try {
+    const replies = await within(transaction.exec(), CALL_TIMEOUT_MS, 'enqueue')
+    for (const [at, { index }] of met.entries()) {
+      const answer = answerOf(replies?.[2 * at]?.[1] === 0, replies?.[2 * at + 1])
+      answers[index] = answer ?? (await addAlone(connection, name, jobs[index]!))
+    }
+  } catch (cause) {
+    const answer = isReply(cause) ? refused(cause) : unknownAnswer(cause)
+    for (const { index } of met) answers[index] = answer
+  }
 }
 
 function optionsOf(job: OutgoingJob, jobId: string): JobsOptions {

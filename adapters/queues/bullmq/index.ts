@@ -35,7 +35,7 @@ import { type BullConnection, connect, KIND } from './connection.ts'
 import { type BullConsumer, consume } from './consume.ts'
 import { send } from './enqueue.ts'
 import { COUNTS, FIND, fromJobId, KEEP_FAILED, LIST, PARK, REMOVE, toJobId, UNPARK } from './scripts.ts'
-import { BullDelivery, type BullJob, type Settler, settle } from './settle.ts'
+import { BullDelivery, type BullJob, MEANINGFUL, type Settler, settle } from './settle.ts'
 
 export type { BullJob } from './settle.ts'
 
@@ -166,6 +166,11 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
 
   park(jobId: string, token: string, note: string): Promise<unknown> {
     return this.#run(PARK, [jobId, token, note])
+  }
+
+  get meaningful(): Settler['meaningful'] {
+    const module = this.#connection?.module
+    return module === undefined ? [] : MEANINGFUL.map((name) => module[name])
   }
 
   failed(jobId: string): Promise<unknown> {

@@ -104,6 +104,30 @@ end
 call('XADD', events, 'MAXLEN', '~', 10000, '*', 'event', 'waiting', 'jobId', id)
 return 1`)
 
+const LATE = `
+local function dropLate(id)
+  local stored = call('HGET', parked, id)
+  if stored and cjson.decode(string.sub(stored, 1, string.find(stored, '\\n', 1, true) - 1)).reason == 'late' then
+    call('HDEL', parked, id)
+  end
+end`
+
+/** ID, ID, …: drops those that are parked as `late`. */
+export const DROP_LATE: Script = script(`${LATE}
+for at = 2, #ARGV do dropLate(ARGV[at]) end
+return 1`)
+
+/** ID → 1 if the id is free: no record, or an ended one that is gone now; 0 if its job is under way. */
+export const DROP_ENDED: Script = script(`${DROP}${LATE}
+local id = ARGV[2]
+if call('EXISTS', prefix .. id) == 1 then
+  if call('ZREM', completed, id) + call('ZREM', failed, id) == 0 then return 0 end
+  drop(id)
+end
+call('LREM', ours, 0, id)
+dropLate(id)
+return 1`)
+
 /** ID → place and, for a failed one, the reason. Without a record there is no list to search. */
 export const FIND: Script = script(`
 local id, key = ARGV[2], prefix .. ARGV[2]

@@ -13,6 +13,10 @@ export interface Settler {
   park(jobId: string, token: string, note: string): Promise<unknown>
   /** Keeps the number of failed jobs bounded. */
   failed(jobId: string): Promise<unknown>
+  /** The classes of errors that BullMQ gives a meaning of their own. */
+  readonly meaningful: readonly (abstract new (
+    ...args: never[]
+  ) => unknown)[]
 }
 
 export class BullDelivery implements Delivery<BullJob> {
@@ -37,8 +41,14 @@ export class BullDelivery implements Delivery<BullJob> {
   }
 }
 
-/** BullMQ knows these by name: the job was moved already, leave it alone. */
-const MOVED = new Set(['DelayedError', 'WaitingError', 'WaitingChildrenError'])
+/** Errors that BullMQ gives a meaning: no further attempt, the job was moved already, the queue rests. */
+export const MEANINGFUL = [
+  ...(['UnrecoverableError', 'RateLimitError', 'DelayedError'] as const),
+  ...(['WaitingError', 'WaitingChildrenError'] as const),
+]
+const NAMES: ReadonlySet<string> = new Set(MEANINGFUL)
+/** One more is known by its message, whatever its class. */
+const RATE_LIMIT = 'bullmq:rateLimitExceeded'
 
 /** Resolves or rejects as the processor of a worker must. */
 export async function settle(
@@ -55,7 +65,7 @@ export async function settle(
       // The bound is a courtesy to the store: that it cannot be kept now must not change how the job ends.
       if (!disposition.retry || delivery.attempt >= delivery.attempts)
         await settler.failed(job.id ?? '').catch(() => {})
-      throw thrown(disposition.error, disposition.retry)
+      throw thrown(disposition.error, disposition.retry, settler.meaningful)
     case 'defer':
       // Where this fails the lock is lost or the server is away: the job stalls or runs elsewhere, no attempt is spent.
       await job.moveToDelayed(Date.now() + Math.max(0, Math.ceil(disposition.delayMs)), token).catch(() => {})
@@ -69,13 +79,24 @@ export async function settle(
   }
 }
 
-function thrown(error: unknown, retry: boolean): Error {
+/** What a handler throws says nothing to BullMQ: whether there is another attempt is said by the disposition alone. */
+function thrown(error: unknown, retry: boolean, meaningful: Settler['meaningful']): Error {
   const real = asError(error)
-  if (retry && !MOVED.has(real.name)) return real
-  const final = named(retry ? 'Error' : 'UnrecoverableError', real.message)
+  const special = real.message === RATE_LIMIT || hasMeaning(real, meaningful)
+  if (retry && !special) return real
+  const final = named(retry ? 'Error' : 'UnrecoverableError', special ? `${real.name}: ${real.message}` : real.message)
   if (real.stack !== undefined) final.stack = real.stack
   final.cause = error
   return final
+}
+
+/** By class, by name, and by the names of its classes: the handler's BullMQ may be another copy than the adapter's. */
+function hasMeaning(error: Error, meaningful: Settler['meaningful']): boolean {
+  if (NAMES.has(error.name) || meaningful.some((one) => error instanceof one)) return true
+  for (let of = Object.getPrototypeOf(error); of !== null && of !== Error.prototype; of = Object.getPrototypeOf(of)) {
+    if (NAMES.has(of.constructor?.name)) return true
+  }
+  return false
 }
 
 function named(name: string, message: string): Error {

@@ -67,8 +67,18 @@ export async function openStore(file: SqliteFile, name: string): Promise<number>
 const INSERT = `INSERT INTO embedded_jobs (queue, id, place, rank, priority, attempts, backoff, enqueued, data)
   VALUES (?3, ?4, ?5, ${RANK}, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (queue, id) DO NOTHING`
 
-/** True: stored. False: the id is known. */
+/** An id's record that no run will ever touch again. */
+const DROP_ENDED = `DELETE FROM embedded_jobs WHERE queue = ? AND id = ?
+  AND (place IN (${FAILED}, ${COMPLETED}) OR (place = ${PARKED} AND reason = 'late'))`
+
+/** True: stored, in place of an ended record if the job asks for it. False: the id is known. */
 export function insert(db: SqliteDb, queue: number, job: OutgoingJob, data: string, now: number): boolean {
+  if (add(db, queue, job, data, now)) return true
+  if (job.replaceEnded !== true || db.sql(DROP_ENDED).run(queue, job.backendId).changes === 0) return false
+  return add(db, queue, job, data, now)
+}
+
+function add(db: SqliteDb, queue: number, job: OutgoingJob, data: string, now: number): boolean {
   const priority = job.priority ?? 0
   const delayed = job.delayMs > 0
   const due = delayed ? Math.min(now + Math.ceil(job.delayMs), FAR) : now
