@@ -95,8 +95,9 @@ async function open(path: string, lockWaitMs: number): Promise<SqliteConnection>
     let db: DatabaseSync | undefined
     try {
       db = new DatabaseSync(isMemory(path) ? ':memory:' : path, { timeout: BUSY_TIMEOUT_MS })
+      // 16 MB of log between two syncs of the file: the usual 4 MB are full after some ten thousand jobs
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;
-        PRAGMA journal_size_limit = 67108864; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY`)
+        PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY`)
       return new SqliteConnection({ path, db, lockWaitMs, onClose: () => connections.delete(path) })
     } catch (error) {
       db?.close()
