@@ -8,7 +8,7 @@ import { v7 } from 'uuid'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { sqliteLedger } from '../../adapters/ledgers/sqlite/index.ts'
 import { LEDGER_SCHEMA, type Ledger, type LedgerSettings, type MigrationLedger } from '../../src/ports/ledger.ts'
-import { claimOf, finishOf, ok, only, pinOf, SETTINGS } from '../contract/ledger/bed.ts'
+import { claimOf, failure, finishOf, ok, only, pinOf, SETTINGS } from '../contract/ledger/bed.ts'
 
 let folder: string
 let path: string
@@ -76,6 +76,27 @@ it('replays results up to 64 kB and forgets larger ones with the pair', async ()
   await m.finish([finishOf('large', { outcome: ok('ü'.repeat(33_000)) })])
   expect(await only(m.claim([claimOf('small')]))).toMatchObject({ outcome: { ok: true } })
   expect(await only(m.claim([claimOf('large')]))).toEqual({ status: 'finished', class: 'ok' })
+})
+
+it('ends a run by what is stored, not by what this process remembers of its claim', async () => {
+  const here = migration()
+  const ids = [v7(), v7(), v7()]
+  await here.pin(ids.map((id) => pinOf(id)))
+  await here.claim(ids.map((id) => claimOf(id, { token: 'a', leaseMs: 0 })))
+  // another process, as it were: a handle that remembers nothing of the first one's
+  const there = migration({ slackMs: SETTINGS.slackMs + 1 })
+  const [taken, begun, extended] = ids as [string, string, string]
+  await only(there.claim([claimOf(taken, { token: 'b' })]))
+  expect(await there.begin([{ id: begun, gen: 0, token: 'a' }])).toEqual([true])
+  expect(await there.extend([{ id: extended, gen: 0, token: 'a', leaseMs: 5000 }])).toEqual([true])
+  expect(await only(here.finish([finishOf(taken, { token: 'a', outcome: failure() })]))).toEqual({
+    status: 'refused',
+    why: 'token',
+  })
+  expect(await here.row(taken)).toMatchObject({ state: 'running', token: 'b', starts: 2 })
+  await here.finish([begun, extended].map((id) => finishOf(id, { token: 'a', outcome: ok(id) })))
+  expect(await there.row(begun)).toMatchObject({ state: 'finished', effectsBegun: true })
+  expect(await there.row(extended)).toMatchObject({ state: 'finished', slots: { primary: { value: extended } } })
 })
 
 it('refuses a file that a newer version has written', async () => {

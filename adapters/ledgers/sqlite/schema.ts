@@ -84,6 +84,7 @@ export function sliceTable(sid: number): string {
 /** The statements of the hot path, built once: a text that is put together anew is hashed anew at each use. */
 export interface RowTexts {
   readonly find: string
+  /** A new row: nothing is in its slots. */
   readonly insert: string
   readonly replace: string
   /** All but the slots. */
@@ -97,7 +98,7 @@ const rowTextsKnown = new Map<number, RowTexts>()
 export function rowTexts(mid: number): RowTexts {
   return remembered(rowTextsKnown, mid, () => ({
     find: `SELECT status, due, lease, body, slots FROM ${rowTable(mid)} WHERE id = ?`,
-    insert: `INSERT OR IGNORE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
+    insert: `INSERT OR IGNORE INTO ${rowTable(mid)} (id, status, due, lease, body) VALUES (?, ?, ?, ?, ?)`,
     replace: `INSERT OR REPLACE INTO ${rowTable(mid)} VALUES (?, ?, ?, ?, ?, ?)`,
     update: `UPDATE ${rowTable(mid)} SET status = ?2, due = ?3, lease = ?4, body = ?5 WHERE id = ?1`,
     remove: `DELETE FROM ${rowTable(mid)} WHERE id = ?`,

@@ -107,11 +107,11 @@ export class Unit {
     return row
   }
 
-  /** Inserts a row that is known to be in no slice; undefined: there is one with this id. */
+  /** Inserts a row without outcomes that is known to be in no slice; undefined: there is one with this id. */
   insert<A>(id: string, change: Change<A>): A | undefined {
     if (change.row === undefined) return change.answer
     this.#key = keyOf(id)
-    if (this.#write(this.#texts.insert, change.row, true) === 0) return undefined
+    if (this.#write(this.#texts.insert, change.row, false) === 0) return undefined
     this.#count(change.row, change)
     return change.answer
   }
