@@ -103,7 +103,9 @@ export function familiesOf(stamp: RowStamp, env: RuleEnvironment): readonly Fami
 
 function file(stamp: RowStamp, measures: readonly string[], env: RuleEnvironment): CountKey[] {
   const families = familiesOf(stamp, env)
-  return measures.flatMap((measure) => families.map((family): CountKey => `${family}/${measure}`))
+  const keys: CountKey[] = []
+  for (const measure of measures) for (const family of families) keys.push(`${family}/${measure}`)
+  return keys
 }
 
 function pairOf(row: JobRow): PairState | undefined {
@@ -118,7 +120,7 @@ function finishedAnswer(row: JobRow): FinishAnswer {
 
 /** Once nothing is left to compare, only the primary's outcome is kept, for replay. */
 function dropSlots(row: JobRow): JobRow {
-  if (!isSettled(row)) return row
+  if (!isSettled(row) || (row.slots.shadow === undefined && row.slots.control === undefined)) return row
   return { ...row, slots: row.slots.primary === undefined ? {} : { primary: row.slots.primary } }
 }
 
@@ -345,6 +347,11 @@ export function release(row: JobRow | undefined, request: BeginRequest): Change<
   return { answer: true, row: { ...row, state: 'open', leaseUntil: 0, starts: row.starts - 1 }, counts: [] }
 }
 
+/** Without the notes that only an unfinished row has. */
+function plain({ lostAt: _found, shared: _relied, ...row }: JobRow): JobRow {
+  return row
+}
+
 /** The primary's end: row, slot and counts in one step. */
 function settle(
   row: JobRow,
@@ -355,9 +362,8 @@ function settle(
   const measures = [MEASURES.settled(cls, row.side)]
   if (cls === 'failed' || cls === 'backend-failed') measures.push(MEASURES.failedGroup(row.side, row.stamp.group))
   if (row.verdict === 'orphaned' && row.slots.primary === undefined) measures.push(MEASURES.lateOutcome('primary'))
-  const { lostAt: _found, shared: _relied, ...kept } = row
   const next: JobRow = {
-    ...kept,
+    ...(row.lostAt === undefined && row.shared === undefined ? row : plain(row)),
     state: 'finished',
     class: cls,
     finishedAt: env.now,
@@ -402,7 +408,7 @@ function finishPrimary(row: JobRow | undefined, request: FinishRequest, env: Rul
     }
     return ended(failed, 'failed', request, env)
   }
-  return ended({ ...row, token }, 'ok', request, env)
+  return ended(row.token === token ? row : { ...row, token }, 'ok', request, env)
 }
 
 function retry(row: JobRow): Change<FinishAnswer> {

@@ -7,10 +7,28 @@ import { ARMS, type Arm, type DecisionReason, ROUTES, SIDES } from '../../../src
 /** A key of 16 bytes for UUIDs, the text itself for other ids. */
 export type RowKey = string | Uint8Array
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** Value of each hexadecimal digit in lower case by its character code. */
+const DIGITS = new Int8Array(128).fill(-1)
+for (let digit = 0; digit < 16; digit++) DIGITS[digit.toString(16).charCodeAt(0)] = digit
 
 export function keyOf(id: string): RowKey {
-  return id.length === 36 && UUID.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex') : id
+  return (id.length === 36 ? uuidBytes(id) : undefined) ?? id
+}
+
+/** Undefined: not a UUID in its usual form. By hand: a pattern, a replacement and a conversion cost three times this. */
+function uuidBytes(id: string): Uint8Array | undefined {
+  const bytes = Buffer.allocUnsafe(16)
+  let at = 0
+  for (let byte = 0; byte < 16; byte++) {
+    if (byte === 4 || byte === 6 || byte === 8 || byte === 10) {
+      if (id.charCodeAt(at++) !== 45) return undefined
+    }
+    const high = DIGITS[id.charCodeAt(at++)] ?? -1
+    const low = DIGITS[id.charCodeAt(at++)] ?? -1
+    if ((high | low) < 0) return undefined
+    bytes[byte] = (high << 4) | low
+  }
+  return bytes
 }
 
 export function idOf(key: RowKey): string {
