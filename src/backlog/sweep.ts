@@ -5,7 +5,7 @@
 
 import type { JobRow, LedgerSettings, MigrationLedger, PairState, PresenceRecord } from '../ports/ledger.ts'
 import type { Queue } from '../ports/queue.ts'
-import { isOrphan, isOverdue } from '../ports/row-rules.ts'
+import { isOrphan, isOverdue, neverStarted } from '../ports/row-rules.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
 import { backendIdOf, backendIdOfAdopted } from '../vocabulary/ids.ts'
 import type { Side } from '../vocabulary/job.ts'
@@ -204,11 +204,12 @@ class Pass {
    * pins were answered; what it pinned later and no backend has is taken back, counted as `refused`.
    */
   async #neverAccepted(row: JobRow): Promise<boolean> {
-    if (row.gen !== 0 || row.starts !== 0 || row.producer === undefined) return false
+    if (!neverStarted(row) || row.producer === undefined) return false
     this.#presence ??= await this.#ledger.presence()
     const producer = this.#presence.find((record) => record.instance === row.producer)
     if (producer?.gone !== true || producer.confirmedBefore > row.pinnedAt) return false
-    await this.#ledger.unpin([row.id])
+    // the backend was asked after the row was read: a pin that has met the row only since then is left alone
+    await this.#ledger.unpin([row.id], { evenIfShared: row.shared === true })
     return true
   }
 

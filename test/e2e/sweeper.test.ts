@@ -95,7 +95,7 @@ it('a job that the backend gave up is closed with the backend’s reason', async
   expect((await a.numbers()).of('backend-failed.legacy')).toBe(1)
 })
 
-it('a pin whose producer died before its queue had the job is taken back as refused', async () => {
+it('a pin whose producer died before its queue had the job is taken back as refused, also one that others met', async () => {
   const a = await start()
   const beat = {
     pid: 1,
@@ -111,24 +111,23 @@ it('a pin whose producer died before its queue had the job is taken back as refu
   }
   const { now } = await a.ledger.control()
   await a.ledger.leave({ ...beat, instance: 'dead', inFlight: 1, confirmedBefore: now - 1000 })
-  await a.ledger.pin([
-    {
-      id: 'never',
-      fresh: true,
-      route: 'legacy',
-      reason: 'flag',
-      epoch: 1,
-      delayMs: 0,
-      maxAttempts: 1,
-      group: 0,
-      control: false,
-      producer: 'dead',
-    },
-  ])
+  const pin = {
+    fresh: false,
+    route: 'legacy',
+    reason: 'flag',
+    epoch: 1,
+    delayMs: 0,
+    maxAttempts: 1,
+    group: 0,
+    control: false,
+    producer: 'dead',
+  } as const
+  await a.ledger.pin(['never', 'met', 'met'].map((id) => ({ ...pin, id })))
   await pastDeadline()
   await a.cutover.sweep('mail')
   expect(await a.cutover.get('mail', 'never')).toBeUndefined()
-  expect((await a.numbers()).of('refused.legacy')).toBe(1)
+  expect(await a.cutover.get('mail', 'met')).toBeUndefined()
+  expect((await a.numbers()).of('refused.legacy')).toBe(2)
 })
 
 it('a parked copy that was only deferred comes back and runs', async () => {
