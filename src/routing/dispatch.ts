@@ -335,7 +335,7 @@ export class Dispatcher {
 
   #outgoing(
     job: Prepared,
-    answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'>,
+    answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'> & { readonly status?: PinAnswer['status'] },
     arm: Arm,
   ): OutgoingJob {
     const { settings } = this.#o
@@ -348,6 +348,8 @@ export class Dispatcher {
       ...(job.priority === undefined ? {} : { priority: job.priority }),
       attempts: job.attempts,
       ...(settings.backoff === undefined ? {} : { backoff: settings.backoff }),
+      // A new row for an id of the caller's own: what a backend still has of it ended before its last row was purged.
+      ...(answer.status === 'pinned' && !job.fresh ? { replaceEnded: true } : {}),
     }
   }
 
