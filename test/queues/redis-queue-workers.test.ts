@@ -92,7 +92,10 @@ describe.skipIf(!hasRedis())('workers', () => {
       error.name = (delivery.data as { name: string }).name
       return { kind: 'fail', error, retry: true }
     })
-    for (const one of list) expect(await placed(queue, one.backendId, 'failed')).toBe('of the application')
+    for (const one of list) {
+      const { name } = one.data as { name: string }
+      expect(await placed(queue, one.backendId, 'failed')).toBe(`${name}: of the application`)
+    }
   })
 
   test('bullmq: a parked job comes back whole, with its priority, pause and attempts, over a kept record', async () => {

@@ -17,37 +17,22 @@ import type {
   QueuePlace,
   QueueSpec,
 } from '../../../src/ports/queue.ts'
-import { capabilityMissing } from '../../capability-missing.ts'
 import {
   CALL_TIMEOUT_MS,
   failure,
   inChunks,
-  isReply,
   KEPT_FAILED,
   parkedJob,
-  payloadFault,
   refused,
   scanParked,
-  unknownAnswer,
   within,
 } from '../../queue-support.ts'
 import { command, runScript } from '../../redis-script.ts'
 import { type BeeConnection, connect } from './connection.ts'
 import { type BeeConsumer, consume } from './consume.ts'
-import { type BeeClient, type BeeInstance, type BeeJob, KIND, reloadScripts } from './library.ts'
-import {
-  COUNTS,
-  DROP_LATE,
-  FIND,
-  KEEP_FAILED,
-  type keysOf,
-  LIST,
-  PARK,
-  RAISE,
-  REMOVE,
-  REPLACE,
-  UNPARK,
-} from './scripts.ts'
+import { MAX_PAYLOAD_BYTES, send } from './enqueue.ts'
+import { type BeeClient, type BeeJob, KIND } from './library.ts'
+import { COUNTS, FIND, KEEP_FAILED, LIST, PARK, parkKey, RAISE, REMOVE, UNPARK } from './scripts.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
 
 export type { BeeJob } from './library.ts'
@@ -86,7 +71,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
   // Results are published, never stored.
   result: false,
   jobNames: false,
-  maxPayloadBytes: 64 * 1024 * 1024,
+  maxPayloadBytes: MAX_PAYLOAD_BYTES,
 })
 
 /** bee-queue as one side of a migration. */
@@ -135,80 +120,7 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     } catch (cause) {
       return jobs.map(() => refused(cause))
     }
-    return inChunks(jobs, (chunk) => this.#send(connection, chunk))
-  }
-
-  async #send(connection: BeeConnection, jobs: readonly OutgoingJob[]): Promise<readonly EnqueueAnswer[]> {
-    const answers: EnqueueAnswer[] = []
-    const made = new Map<BeeJob, number>()
-    for (const [index, job] of jobs.entries()) {
-      const fault = faultOf(job)
-      if (fault === undefined) made.set(outgoing(connection.instance, job), index)
-      else answers[index] = refused(fault)
-    }
-    if (made.size === 0) return answers
-    try {
-      const saved = this.#save(connection, [...made.keys()])
-      // On the same connection and in the same write: it costs no waiting.
-      const parked = this.#parkedAmong(connection, jobs)
-      const errors = await within(saved, CALL_TIMEOUT_MS, 'enqueue')
-      for (const [job, index] of made) answers[index] = answerOf(job, errors.get(job))
-      await this.#replaceEnded(connection, jobs, answers, await parked)
-    } catch (cause) {
-      for (const index of made.values()) answers[index] ??= unknownAnswer(cause)
-    }
-    return answers
-  }
-
-  /** Ended records of the jobs that ask for it make room: those that were in the way, and those in the park list. */
-  async #replaceEnded(
-    { instance }: BeeConnection,
-    jobs: readonly OutgoingJob[],
-    answers: EnqueueAnswer[],
-    parked: ReadonlySet<string>,
-  ): Promise<void> {
-    const asking = [...jobs.entries()].filter(([, job]) => job.replaceEnded)
-    const known = asking.filter(([index]) => answers[index]?.status === 'duplicate')
-    const replaced = known.map(async ([index, job]) => {
-      answers[index] = await this.#replace(outgoing(instance, job))
-    })
-    const stored = asking.filter(([at, job]) => answers[at]?.status === 'accepted' && parked.has(job.backendId))
-    // The jobs are stored: a late copy that cannot be dropped now stays to be seen, and changes no answer.
-    const ids = stored.map(([, job]) => job.backendId)
-    if (ids.length > 0) replaced.push(this.#run(DROP_LATE, ids).then(nothing, nothing))
-    await Promise.all(replaced)
-  }
-
-  async #replace(job: BeeJob): Promise<EnqueueAnswer> {
-    const { id, record, due } = recordOf(job)
-    try {
-      return (await this.#run(REPLACE, [id, record, due])) === 1 ? { status: 'accepted' } : { status: 'duplicate' }
-    } catch (cause) {
-      return isReply(cause) ? refused(cause) : unknownAnswer(cause)
-    }
-  }
-
-  /** Which of the jobs that ask for it have a record in the park list; none where that cannot be told. */
-  async #parkedAmong({ client, keys }: BeeConnection, jobs: readonly OutgoingJob[]): Promise<ReadonlySet<string>> {
-    const ids = jobs.filter((job) => job.replaceEnded).map((job) => job.backendId)
-    if (ids.length === 0) return new Set()
-    const found = (await this.#command(client, 'hmget', parkKey(keys), ...ids).catch(() => [])) as (string | null)[]
-    return new Set(ids.filter((_, at) => typeof found[at] === 'string'))
-  }
-
-  /** Once more for those that met a restarted server: their scripts were not run. */
-  async #save(connection: BeeConnection, jobs: BeeJob[]): Promise<Map<BeeJob, Error>> {
-    const errors = await connection.instance.saveAll(jobs)
-    const forgotten = jobs.filter((job) => errors.get(job)?.message.startsWith('NOSCRIPT'))
-    if (forgotten.length === 0) return errors
-    await reloadScripts(connection.Class, connection.instance)
-    const again = await connection.instance.saveAll(forgotten)
-    for (const job of forgotten) {
-      const error = again.get(job)
-      if (error === undefined) errors.delete(job)
-      else errors.set(job, error)
-    }
-    return errors
+    return inChunks(jobs, (chunk) => send(connection, chunk))
   }
 
   async consume(
@@ -333,37 +245,6 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     // A lost connection is met again in a second; the jobs are no later than that.
     this.#raising = setInterval(() => this.#run(RAISE, [Date.now()]).catch(() => {}), 1_000).unref()
   }
-}
-
-function parkKey(keys: ReturnType<typeof keysOf>): string {
-  return keys.at(-2)!
-}
-
-function faultOf(job: OutgoingJob): Error | undefined {
-  if ((job.priority ?? 0) !== 0)
-    return capabilityMissing(KIND, 'priority', 'a queue of its own for urgent jobs, or BullMQ')
-  return payloadFault(KIND, job.data, CAPABILITIES.maxPayloadBytes)
-}
-
-function outgoing(instance: BeeInstance, { backendId, data, delayMs, attempts, backoff }: OutgoingJob): BeeJob {
-  const job = instance.createJob(data).setId(backendId)
-  if (attempts > 1) job.retries(attempts - 1)
-  if (backoff !== undefined) job.backoff('exponential', Math.max(1, Math.ceil(backoff.delayMs)))
-  if (delayMs > 0) job.delayUntil(Date.now() + Math.ceil(delayMs))
-  return job
-}
-
-/** A job as bee-queue stores it. */
-function recordOf(job: BeeJob): { id: string; record: string; due: string } {
-  const { id, options } = job as { id: unknown; options: { delay?: number } }
-  return { id: String(id), record: (job as unknown as { toData(): string }).toData(), due: String(options.delay ?? '') }
-}
-
-function nothing(): void {}
-
-function answerOf(job: BeeJob, error: Error | undefined): EnqueueAnswer {
-  if (error !== undefined) return isReply(error) ? refused(error) : unknownAnswer(error)
-  return job.id === null ? { status: 'duplicate' } : { status: 'accepted' }
 }
 
 /** The first line of the newest stack. */

@@ -13,6 +13,10 @@ export function keysOf(prefix: string): readonly string[] {
   return [...KEY_NAMES, 'cutover:parked', 'cutover:failed'].map((name) => prefix + name)
 }
 
+export function parkKey(keys: readonly string[]): string {
+  return keys.at(-2)!
+}
+
 function script(body: string): Script {
   return scriptOf(`${LOCALS}\nlocal call = redis.call\n${body}`)
 }
