@@ -160,6 +160,7 @@ describe('what is refused, with its line', () => {
     ['a tag', head(HEAD.replace('parse-email', '!!str parse-email')), ['5 yaml-syntax']],
     ['two documents', head(`${HEAD}\n---\na: 1`), ['8 yaml-syntax']],
     ['another YAML', head(`%YAML 1.1\n---\n${HEAD}`), ['4 yaml-syntax']],
+    ['a directive for tags', head(`%TAG ! tag:example.org,2026:\n---\n${HEAD}`), ['4 yaml-syntax']],
     ['no map', '```yaml cutover\n- 1\n```', ['1 wrong-value']],
     ['nothing', '```yaml cutover\n```', ['1 wrong-value']],
     ['an unknown key', head(`${HEAD}\nowner: me`), ['8 unknown-key owner']],
