@@ -144,6 +144,28 @@ export const ENDED_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'what is parked for another reason than `late` is under way: it is not dropped',
+    async run(bench) {
+      const queue = await bench.queue()
+      const reasons = ['deferred', 'moving', 'newer', 'damaged'] as const
+      const list = reasons.map((reason) => job({ data: { reason } }))
+      await enqueueAll(queue, list)
+      const work = await bench.work(queue, ({ data }) => ({
+        kind: 'park',
+        reason: (data as { reason: 'moving' }).reason,
+      }))
+      await eventually(
+        () => queue.counts(),
+        (counts) => counts.parked === 4,
+      )
+      await work.consumer?.stop({ timeoutMs: 5_000 })
+      // Whether a parked id is known to `enqueue` is the backend's affair.
+      await queue.enqueue(list.map((one) => again(one)))
+      const left = await queue.parked()
+      expect(left.map(({ data }) => (data as { reason: string }).reason).sort()).toEqual([...reasons].sort())
+    },
+  },
+  {
     name: 'several producers replace the same ended jobs at once: accepted by one',
     async run(bench) {
       const queues = [await bench.queue(), await bench.queue(), await bench.queue()]
