@@ -183,11 +183,7 @@ describe('what is refused, with its line', () => {
       block(`${SHADOW}\n  - {shadow: 0%}\n${FULL}`),
       ['10 value-missing stages[1]', '10 value-missing stages[1]'],
     ],
-    [
-      'a name in capitals',
-      stage('').length > 0 ? block(SHADOW.replace('all', 'All')) : '',
-      ['9 wrong-value stages[0].name'],
-    ],
+    ['a name in capitals', block(SHADOW.replace('all', 'All')), ['9 wrong-value stages[0].name']],
     ['no sign', stage('control: 10'), ['9 percent-sign-missing stages[0].control']],
     ['no sign, quoted', stage('control: "10"'), ['9 percent-sign-missing stages[0].control']],
     [

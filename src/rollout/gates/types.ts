@@ -6,16 +6,47 @@
 export type GateVerdict = 'pass' | 'hold' | 'fail'
 
 export const PASS_REASONS = [
-  ...(['proven', 'no-alarm', 'within-limit', 'tools-equal', 'reachable', 'ratio-ok', 'none', 'soaked'] as const),
+  'proven',
+  'no-alarm',
+  'within-limit',
+  'tools-equal',
+  'reachable',
+  'ratio-ok',
+  'none',
+  'soaked',
 ] as const
 export const FAIL_REASONS = [
-  ...(['over-limit', 'tools-missing', 'server-unreachable', 'backlog-too-old', 'double-run', 'tripwire'] as const),
+  'over-limit',
+  'tools-missing',
+  'server-unreachable',
+  'backlog-too-old',
+  'double-run',
+  'tripwire',
 ] as const
 export const HOLD_REASONS = [
-  ...(['no-data', 'undecided', 'too-few-units', 'too-few-keys', 'noise-floor', 'noise-unknown'] as const),
-  ...(['recent-worse', 'recent-too-few', 'stale', 'soak', 'sample-ratio', 'shed-too-many', 'no-probe'] as const),
-  ...(['last-probe-failed', 'tools-missing-unconfirmed', 'server-down-everywhere', 'backlog-old'] as const),
-  ...(['wait-over-limit', 'max-stay', 'approval', 'flag-lost', 'workers-missing', 'mixed-versions'] as const),
+  'no-data',
+  'undecided',
+  'too-few-units',
+  'too-few-keys',
+  'noise-floor',
+  'noise-unknown',
+  'recent-worse',
+  'recent-too-few',
+  'stale',
+  'soak',
+  'sample-ratio',
+  'shed-too-many',
+  'no-probe',
+  'last-probe-failed',
+  'tools-missing-unconfirmed',
+  'server-down-everywhere',
+  'backlog-old',
+  'wait-over-limit',
+  'max-stay',
+  'approval',
+  'flag-lost',
+  'workers-missing',
+  'mixed-versions',
   // counts that cannot be: a bug of whatever counted them, never a reason to go on
   'contradiction',
 ] as const

@@ -3,17 +3,27 @@
 import { CutoverError } from '../../vocabulary/errors.ts'
 
 export const PLAN_PROBLEMS = [
-  ...([
-    'plan-block-missing',
-    'plan-block-twice',
-    'yaml-syntax',
-    'unknown-key',
-    'value-missing',
-    'wrong-value',
-  ] as const),
-  ...(['version-unsupported', 'percent-sign-missing', 'percent-step', 'out-of-range', 'stage-name-twice'] as const),
-  ...(['target-falls', 'no-full-stage', 'shadow-not-declared', 'gate-not-here', 'prove-nothing'] as const),
-  ...(['deadline-too-short', 'soak-over-stay', 'soak-under-deadline', 'migration-unknown', 'key-missing'] as const),
+  'plan-block-missing',
+  'plan-block-twice',
+  'yaml-syntax',
+  'unknown-key',
+  'value-missing',
+  'wrong-value',
+  'version-unsupported',
+  'percent-sign-missing',
+  'percent-step',
+  'out-of-range',
+  'stage-name-twice',
+  'target-falls',
+  'no-full-stage',
+  'shadow-not-declared',
+  'gate-not-here',
+  'prove-nothing',
+  'deadline-too-short',
+  'soak-over-stay',
+  'soak-under-deadline',
+  'migration-unknown',
+  'key-missing',
 ] as const
 export type PlanProblemCode = (typeof PLAN_PROBLEMS)[number]
 
