@@ -193,12 +193,7 @@ export class Dispatcher {
       return await this.#pinFailed(job, pinned.reason)
     }
     const first = sent.status === 'fulfilled' ? sent.value : ({ status: 'unknown', cause: sent.reason } as const)
-    let given: EnqueueAnswer | undefined = first
-    return await this.#store({ job, answer: pinned.value }, (to, o) => {
-      const now = given
-      given = undefined
-      return now === undefined ? ask(to, o) : Promise.resolve(now)
-    })
+    return await this.#store({ job, answer: pinned.value }, ask, first)
   }
 
   /**
@@ -301,9 +296,11 @@ export class Dispatcher {
     }
   }
 
+  /** `first`: what the queue answered, where it was asked together with the pin. */
   async #store(
     { job, answer }: Pinned,
     send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
+    first?: EnqueueAnswer,
   ): Promise<Enqueued> {
     const { side, route, reason, gen } = answer
     if (job.key !== undefined) this.#seen.add(answer.epoch, job.key)
@@ -314,9 +311,9 @@ export class Dispatcher {
       this.#sendCopies(job, answer)
       return result
     }
-    const delayMs = known ? Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) : job.delayMs
-    const due = { ...job, delayMs }
-    const stored = await this.#sendUntilKnown(due, answer, side, send)
+    const due = known ? { ...job, delayMs: Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) } : job
+    const stored =
+      first?.status === 'accepted' ? 'accepted' : await this.#sendUntilKnown(due, answer, side, send, first)
     if (known && stored === 'accepted') await this.#pinAgain(job, answer)
     // also when the queue had it already: whoever stored it may have died before the copies were sent
     this.#sendCopies(due, answer)
@@ -359,6 +356,7 @@ export class Dispatcher {
     answer: PinAnswer,
     side: Side,
     send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
+    first?: EnqueueAnswer,
   ): Promise<'accepted' | 'duplicate'> {
     const outgoing = this.#outgoing(job, answer, 'primary')
     const began = performance.now()
@@ -366,7 +364,7 @@ export class Dispatcher {
     for (let tries = 0; ; tries += 1) {
       let given: EnqueueAnswer
       try {
-        given = await send(side, outgoing)
+        given = tries === 0 && first !== undefined ? first : await send(side, outgoing)
       } catch (cause) {
         given = { status: 'refused', cause } // the queue could not be opened: nothing was sent
       }
