@@ -192,7 +192,8 @@ class Pass {
     const gone = place === 'absent' || place === 'completed'
     if (gone && row.lostAt === undefined) {
       if (await this.#neverAccepted(row)) return
-      await this.#ledger.markLost(row.id, true)
+      // it may have ended since its page was read: then it is in no backend, and not lost
+      if (!(await this.#ledger.markLost(row.id, true))) return
       this.result.lost += 1
       this.#o.emit({ type: 'job-lost', migration: this.#o.migration, id: row.id, side: row.side })
     }

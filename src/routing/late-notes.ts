@@ -1,6 +1,7 @@
 // Remembers what happened while the ledger could not be reached, and tells it when it is back.
 
 import type { MigrationLedger, NoteRequest } from '../ports/ledger.ts'
+import { neverStarted } from '../ports/row-rules.ts'
 
 /** Beyond this only their number is kept. */
 const MOST = 100_000
@@ -41,7 +42,7 @@ export class LateNotes {
     const toTarget = this.#toTarget.get(id)
     if (toTarget === undefined) return
     const row = await ledger.row(id)
-    if (row?.state === 'open' && row.side === 'target' && row.gen === 0 && row.starts === 0) await toTarget()
+    if (row?.side === 'target' && neverStarted(row)) await toTarget()
     this.#toTarget.delete(id)
   }
 

@@ -3,6 +3,7 @@
 import { afterEach, expect, it } from 'vitest'
 import { backendIdOf } from '../../src/vocabulary/ids.ts'
 import { type App, type AppOptions, embeddedBed, expectSumLaw, openApp, until } from '../support/app.ts'
+import { hookedLedger } from '../support/hooks.ts'
 
 let app: App | undefined
 let bed: ReturnType<typeof embeddedBed> | undefined
@@ -196,4 +197,17 @@ it('the sweeper runs by itself, in one process at a time', async () => {
   await until(async () => (await a.cutover.get('mail', id))?.comparison === 'orphaned', 'orphaned without being asked')
   const held = await a.ledger.acquireLease('sweeper', 'somebody else', 1000)
   expect(held.held).toBe(false)
+})
+
+it('a job that ended while its page was read is not said to be lost', async () => {
+  const place = embeddedBed()
+  const ledger = hookedLedger(place.ledger, { markLost: async () => false })
+  bed = place
+  app = await openApp(place, { migration: SHORT, ledger })
+  const { id } = await app.cutover.enqueue('mail', { n: 1 })
+  const queue = await app.queue('legacy')
+  expect(await queue.remove(backendIdOf(id, 0, 'primary'))).toBe(true)
+  await pastDeadline()
+  await app.cutover.sweep('mail')
+  expect(app.events.filter(({ type }) => type === 'job-lost')).toEqual([])
 })

@@ -55,7 +55,10 @@ describe('import directions', () => {
   test.each(files.filter((file) => file.startsWith('adapters/')))('%s', (file) => {
     const own = file.split('/').slice(0, 3).join('/')
     for (const target of importsOf(file)) {
-      const ok = /^src\/(ports|vocabulary)\//.test(target) || target.startsWith(`${own}/`) || /^adapters\/[^/]+\.ts$/.test(target)
+      const ok =
+        /^src\/(ports|vocabulary)\//.test(target) ||
+        target.startsWith(`${own}/`) ||
+        /^adapters\/[^/]+\.ts$/.test(target)
       expect(ok, `${file} imports ${target}`).toBe(true)
     }
   })

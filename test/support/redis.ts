@@ -26,7 +26,8 @@ process.once('exit', () => {
 /** True where `redis-server` can be started. In CI a missing server is a failure, not a skip. */
 export function hasRedis(): boolean {
   const found = spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0
-  if (!found && process.env['CI'] === 'true') throw new Error('redis-server is missing in CI; `npm run setup` installs it')
+  if (!found && process.env['CI'] === 'true')
+    throw new Error('redis-server is missing in CI; `npm run setup` installs it')
   if (!found) process.stderr.write('redis-server is missing, its tests are skipped: run `npm run setup`\n')
   return found
 }
@@ -40,7 +41,9 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-export async function startRedis(options: { appendOnly?: boolean; args?: readonly string[] } = {}): Promise<RedisServer> {
+export async function startRedis(
+  options: { appendOnly?: boolean; args?: readonly string[] } = {},
+): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'cutover-redis-'))
   const port = await freePort()
   const args = [
@@ -90,6 +93,10 @@ async function launch(args: readonly string[], port: number): Promise<ChildProce
         child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}:\n${output}`))),
       ),
     ])
+  } catch (error) {
+    child.kill('SIGKILL')
+    running.delete(child)
+    throw error
   } finally {
     probe.disconnect()
   }
