@@ -69,11 +69,8 @@ function isFatal(error: unknown): boolean {
 }
 
 /** The handler's end, or its time-out. A handler that ignores its signal runs on unheard: it begins no effect. */
-async function raceTimeout({ handler, run, payload, timeoutMs, migration }: AttemptOptions): Promise<Ended> {
-  const { signal } = run.context
-  let timer: NodeJS.Timeout | undefined
-  let onAbort: (() => void) | undefined
-  const over = new Promise<Ended>((resolve) => {
+function raceTimeout({ handler, run, payload, timeoutMs, migration }: AttemptOptions): Promise<Ended> {
+  return new Promise<Ended>((resolve) => {
     const began = performance.now()
     const strike = (): void => {
       // a handler that waits for a lost ledger to allow its effect is not slow
@@ -85,21 +82,27 @@ async function raceTimeout({ handler, run, payload, timeoutMs, migration }: Atte
       const message = `${migration}: the attempt took longer than ${timeoutMs} ms; raise timeout, or let the handler obey ctx.signal`
       run.abort(new CutoverError('attempt-timeout', message, { details: { migration, id: run.context.id, timeoutMs } }))
     }
-    timer = setTimeout(strike, timeoutMs)
-    onAbort = () => resolve({ ok: false, error: signal.reason })
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  const work = (async (): Promise<Ended> => {
-    try {
-      return { ok: true, value: await handler(await payload(), run.context) }
-    } catch (error) {
-      return { ok: false, error }
+    let timer = setTimeout(strike, timeoutMs)
+    const end = (ended: Ended): void => {
+      clearTimeout(timer)
+      run.onAbort = undefined
+      resolve(ended)
     }
-  })()
+    run.onAbort = (error) => end({ ok: false, error })
+    if (run.aborted !== undefined) end({ ok: false, error: run.aborted })
+    void runHandler({ handler, run, payload }).then(end)
+  })
+}
+
+/** Never rejects. */
+async function runHandler({
+  handler,
+  run,
+  payload,
+}: Pick<AttemptOptions, 'handler' | 'run' | 'payload'>): Promise<Ended> {
   try {
-    return await Promise.race([work, over])
-  } finally {
-    clearTimeout(timer)
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+    return { ok: true, value: await handler(await payload(), run.context) }
+  } catch (error) {
+    return { ok: false, error }
   }
 }

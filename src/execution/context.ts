@@ -72,7 +72,11 @@ export class RunContext {
   readonly context: JobContext
   readonly effects: RecordedEffect[] = []
   readonly #options: RunOptions
-  readonly #abort = new AbortController()
+  /** Made when somebody asks for the signal: most handlers do not, and it costs more than the rest of a context. */
+  #controller: AbortController | undefined
+  #reason: CutoverError | undefined
+  /** Told of the abort, before the signal. */
+  onAbort: ((reason: CutoverError) => void) | undefined
   readonly #ordinals = new Map<string, number>()
   #begun: Promise<boolean> | undefined
   #ended = false
@@ -89,6 +93,7 @@ export class RunContext {
   constructor(options: RunOptions) {
     this.#options = options
     const { id, arm, side, attempt, native, log } = options
+    const signal = (): AbortSignal => this.#signal
     this.context = {
       id,
       arm,
@@ -96,7 +101,9 @@ export class RunContext {
       attempt,
       native,
       log,
-      signal: this.#abort.signal,
+      get signal() {
+        return signal()
+      },
       progress: async (value) => {
         if (arm === 'primary') await options.progress(value)
       },
@@ -131,7 +138,23 @@ export class RunContext {
   }
 
   abort(reason: CutoverError): void {
-    this.#abort.abort(reason)
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.onAbort?.(reason)
+    this.#controller?.abort(reason)
+  }
+
+  /** Why the run is over before its handler ended, if it is. */
+  get aborted(): CutoverError | undefined {
+    return this.#reason
+  }
+
+  get #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
   }
 
   async #effect(
@@ -165,7 +188,13 @@ export class RunContext {
     if (this.#inEffects === 0) this.#effectSince = performance.now()
     this.#inEffects += 1
     try {
-      return await run({ idempotencyKey, signal: this.#abort.signal })
+      const signal = (): AbortSignal => this.#signal
+      return await run({
+        idempotencyKey,
+        get signal() {
+          return signal()
+        },
+      })
     } catch (cause) {
       this.effectFailed = true
       throw cause
@@ -177,10 +206,10 @@ export class RunContext {
 
   /** A handler that ignores its signal may compute on, but it begins no further effect. */
   #refuseIfOver(name: string): void {
-    if (!this.#abort.signal.aborted && !this.#ended) return
+    if (this.#reason === undefined && !this.#ended) return
     const { id, migration } = this.#options
-    const reason: unknown = this.#abort.signal.reason
-    const why = reason instanceof Error ? reason.message : 'its handler returned without waiting for this effect'
+    const reason = this.#reason
+    const why = reason !== undefined ? reason.message : 'its handler returned without waiting for this effect'
     throw new CutoverError(
       'effect-refused',
       `${migration}: job ${id} is over (${why}), so its effect "${name}" was not performed`,

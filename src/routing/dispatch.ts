@@ -4,43 +4,24 @@
 // twice: whatever row is there wins.
 
 import type { MigrationSettings } from '../config/resolve.ts'
-import { ENQUEUE_TIMEOUT_MS } from '../config/resolve.ts'
 import type { FlagSource } from '../ports/flags.ts'
 import { Grouper } from '../ports/grouping.ts'
 import type { MigrationLedger, NoteRequest, PinAnswer, PinRequest } from '../ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue } from '../ports/queue.ts'
-import { makeEnvelope } from '../vocabulary/envelope.ts'
 import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
-import { backendIdOf, newId } from '../vocabulary/ids.ts'
-import {
-  type Arm,
-  type Decision,
-  ENVELOPE_VERSION,
-  type Route,
-  SIDES,
-  type Side,
-  type Stamp,
-  sideOf,
-  sideOfArm,
-} from '../vocabulary/job.ts'
+import { newId } from '../vocabulary/ids.ts'
+import { type Decision, type Route, SIDES, type Side, sideOf, sideOfArm } from '../vocabulary/job.ts'
 import type { ControlWatch } from './control-watch.ts'
 import { decide } from './decide.ts'
 import { isControl, keyGroup, keyPosition, keySlot } from './hash.ts'
 import { LateNotes } from './late-notes.ts'
 import type { Prepared } from './prepare.ts'
 import { SeenKeys } from './seen-keys.ts'
+import { allOrRefusal, type Enqueued, outgoingJob, type Send, type Stored, sendUntilKnown } from './sending.ts'
 import { ShadowSender } from './shadow-sender.ts'
 
-/** What `enqueue` answers. */
-export interface Enqueued {
-  readonly id: string
-  readonly route: Route
-  readonly side: Side
-  readonly reason: Decision['reason']
-  /** The id was known: this call sent nothing new. */
-  readonly duplicate: boolean
-}
+export type { Enqueued } from './sending.ts'
 
 export interface DispatcherOptions {
   readonly settings: MigrationSettings
@@ -177,13 +158,13 @@ export class Dispatcher {
   async #sendAtOnce(
     job: Prepared,
     request: PinRequest,
-    ask: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer> = (side, o) => this.#sends[side].ask(o),
+    ask: Send = (side, o) => this.#sends[side].ask(o),
     pin: (request: PinRequest) => Promise<PinAnswer> = (one) => this.#pinsAtOnce.ask(one),
   ): Promise<Enqueued> {
     const side = sideOf(request.route)
     const { route, epoch } = request
     const dueAt = this.#o.watch.ledgerNow() + job.delayMs
-    const outgoing = this.#outgoing(job, { route, epoch, gen: 0, dueAt, fenced: true }, 'primary')
+    const outgoing = outgoingJob(this.#o.settings, job, { route, epoch, gen: 0, dueAt, fenced: true }, 'primary')
     const [pinned, sent] = await Promise.allSettled([pin(request), ask(side, outgoing)])
     if (pinned.status === 'rejected') {
       // the queue may have taken it all the same: without a row it would only be parked
@@ -224,7 +205,7 @@ export class Dispatcher {
     const silent = await this.#silence(jobs.every((job) => job.fresh))
     if (silent !== undefined) throw silent
     const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
-    const ask = (side: Side, outgoing: OutgoingJob): Promise<EnqueueAnswer> => bulk[side].ask(outgoing)
+    const ask: Send = (side, outgoing) => bulk[side].ask(outgoing)
     const requests = jobs.map((job) => this.#pinRequest(job))
     if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
       const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
@@ -297,11 +278,7 @@ export class Dispatcher {
   }
 
   /** `first`: what the queue answered, where it was asked together with the pin. */
-  async #store(
-    { job, answer }: Pinned,
-    send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
-    first?: EnqueueAnswer,
-  ): Promise<Enqueued> {
+  async #store({ job, answer }: Pinned, send: Send, first?: EnqueueAnswer): Promise<Enqueued> {
     const { side, route, reason, gen } = answer
     if (job.key !== undefined) this.#seen.add(answer.epoch, job.key)
     const known = answer.status === 'exists'
@@ -312,100 +289,25 @@ export class Dispatcher {
       return result
     }
     const due = known ? { ...job, delayMs: Math.max(0, answer.dueAt - this.#o.watch.ledgerNow()) } : job
-    const stored =
-      first?.status === 'accepted' ? 'accepted' : await this.#sendUntilKnown(due, answer, side, send, first)
-    if (known && stored === 'accepted') await this.#pinAgain(job, answer)
+    if (first?.status !== 'accepted') await this.#sendUntilKnown(due, answer, send, first)
     // also when the queue had it already: whoever stored it may have died before the copies were sent
     this.#sendCopies(due, answer)
     return result
   }
 
-  /** The call that had pinned this id may have taken its pin back meanwhile, as it was refused: the same row again. */
-  async #pinAgain(job: Prepared, { route, reason, epoch }: PinAnswer): Promise<void> {
-    try {
-      await this.#pins.ask({ ...this.#pinRequest(job), route, reason, epoch })
-    } catch (cause) {
-      if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
-      // it was there a moment ago; a copy whose row is gone after all is parked visibly, never lost
-    }
-  }
-
-  #outgoing(
-    job: Prepared,
-    answer: Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'> & { readonly status?: PinAnswer['status'] },
-    arm: Arm,
-  ): OutgoingJob {
+  async #sendUntilKnown(job: Prepared, answer: PinAnswer, send: Send, first?: EnqueueAnswer): Promise<Stored> {
     const { settings } = this.#o
-    const { route, epoch, gen, dueAt, fenced } = answer
-    const stamp: Stamp = { v: ENVELOPE_VERSION, id: job.id, route, arm, epoch, gen, due: dueAt, fenced }
-    return {
-      backendId: backendIdOf(job.id, gen, arm),
-      data: makeEnvelope(job.payload, stamp),
-      delayMs: job.delayMs,
-      ...(job.priority === undefined ? {} : { priority: job.priority }),
-      attempts: job.attempts,
-      ...(settings.backoff === undefined ? {} : { backoff: settings.backoff }),
-      // A new row for an id of the caller's own: what a backend still has of it ended before its last row was purged.
-      ...(answer.status === 'pinned' && !job.fresh ? { replaceEnded: true } : {}),
-    }
-  }
-
-  /** `unknown` → the same id to the same side, until it is known. Never decides again. */
-  async #sendUntilKnown(
-    job: Prepared,
-    answer: PinAnswer,
-    side: Side,
-    send: (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>,
-    first?: EnqueueAnswer,
-  ): Promise<'accepted' | 'duplicate'> {
-    const outgoing = this.#outgoing(job, answer, 'primary')
-    const began = performance.now()
-    let maybeStored = false
-    for (let tries = 0; ; tries += 1) {
-      let given: EnqueueAnswer
-      try {
-        given = tries === 0 && first !== undefined ? first : await send(side, outgoing)
-      } catch (cause) {
-        given = { status: 'refused', cause } // the queue could not be opened: nothing was sent
-      }
-      if (given.status === 'accepted' || given.status === 'duplicate') return given.status
-      // what is refused now may have been stored by the try before it, whose answer was lost
-      if (given.status === 'refused' && !maybeStored) {
-        if (answer.status === 'pinned') await this.#takeBack(job.id)
-        throw this.#refused(job.id, side, given.cause)
-      }
-      maybeStored = true
-      if (performance.now() - began > ENQUEUE_TIMEOUT_MS) throw this.#unknown(job.id, side, given.cause)
-      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, 25 * 2 ** tries) * (0.5 + Math.random() / 2)))
-    }
-  }
-
-  async #takeBack(id: string): Promise<void> {
-    try {
-      await (await this.#o.ledger()).unpin([id])
-    } catch {
-      this.#notes.abandon(id) // taken back when the ledger answers again
-    }
-  }
-
-  #refused(id: string, side: Side, cause: unknown): CutoverError {
-    if (cause instanceof CutoverError) return cause
-    const { settings } = this.#o
-    const why = cause instanceof Error ? cause.message : String(cause)
-    return new CutoverError(
-      'enqueue-refused',
-      `${settings.name}: the ${side} queue (${settings[side].kind}) refused the job: ${why}; it was not stored`,
-      { cause, details: { migration: settings.name, id, side } },
-    )
-  }
-
-  #unknown(id: string, side: Side, cause: unknown): CutoverError {
-    const { settings } = this.#o
-    return new CutoverError(
-      'enqueue-unknown',
-      `${settings.name}: the ${side} queue (${settings[side].kind}) did not say within ${ENQUEUE_TIMEOUT_MS} ms whether it stored job ${id}; call again with { id: '${id}' }: it will be one job`,
-      { cause, details: { migration: settings.name, id, side } },
-    )
+    return await sendUntilKnown(settings, job, answer, {
+      send,
+      ...(first === undefined ? {} : { first }),
+      takeBack: async (id) => {
+        try {
+          await (await this.#o.ledger()).unpin([id])
+        } catch {
+          this.#notes.abandon(id) // taken back when the ledger answers again
+        }
+      },
+    })
   }
 
   /**
@@ -419,7 +321,7 @@ export class Dispatcher {
     ] as const) {
       if (!wanted) continue
       const side = sideOfArm(answer.route, arm)
-      this.#shadows.add({ id: job.id, side, which, job: () => this.#outgoing(job, answer, arm) })
+      this.#shadows.add({ id: job.id, side, which, job: () => outgoingJob(this.#o.settings, job, answer, arm) })
     }
   }
 
@@ -458,9 +360,9 @@ export class Dispatcher {
       group: keyGroup(job.key ?? sent.id),
       producer: watch.instance,
     }
-    let stored: 'accepted' | 'duplicate'
+    let stored: Stored
     try {
-      stored = await this.#sendUntilKnown(sent, pinned, 'legacy', (side, o) => this.#sends[side].ask(o))
+      stored = await this.#sendUntilKnown(sent, pinned, (side, o) => this.#sends[side].ask(o))
     } catch (failure) {
       // it may be there: noted, so that a later call with this id finds it on legacy and nowhere else
       if (isCutoverError(failure, 'enqueue-unknown')) this.#notes.note(note)
@@ -498,19 +400,4 @@ export class Dispatcher {
     const untold = await this.#notes.close(timeoutMs)
     if (untold > 0) this.#o.emit({ type: 'untold', migration: this.#o.settings.name, count: untold })
   }
-}
-
-/** All answers in order, or the first refusal together with what was stored all the same. */
-function allOrRefusal(migration: string, results: readonly PromiseSettledResult<Enqueued>[]): Enqueued[] {
-  const refused = results.find((result) => result.status === 'rejected')
-  const stored = results.filter((result) => result.status === 'fulfilled').map(({ value }) => value)
-  if (refused === undefined) return stored
-  const { reason } = refused as PromiseRejectedResult
-  if (stored.length === 0) throw reason
-  const why = reason instanceof Error ? reason.message : String(reason)
-  throw new CutoverError(
-    reason instanceof CutoverError ? reason.code : 'enqueue-refused',
-    `${migration}: ${stored.length} of ${results.length} jobs were stored, the others were not: ${why}; send only those whose ids are not in details.stored again`,
-    { cause: reason, details: { migration, stored: stored.map(({ id }) => id) } },
-  )
 }
