@@ -429,6 +429,11 @@ export async function openCutover<I, J, R, E, L, T>(
   options: OpenOptions = {},
 ): Promise<Cutover<I, J, R, E, L, T>> {
   const cutover = new Cutover(config, options)
-  await cutover.open()
+  try {
+    await cutover.open()
+  } catch (cause) {
+    await cutover.close() // what was opened before the refusal
+    throw cause
+  }
   return cutover
 }

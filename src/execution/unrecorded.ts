@@ -1,12 +1,12 @@
 // Outcomes of jobs that ran while the ledger could not be reached: kept in memory, told when it is back, counted.
 
 import type { ClaimRequest, FinishRequest, MigrationLedger } from '../ports/ledger.ts'
+import { Retelling } from '../ports/retelling.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import type { Fence } from './fence.ts'
 
 /** Beyond this only their number is kept. */
 const MOST = 10_000
-const RETRY_MS = 500
 
 /** An end without the ledger, and the claim that this run would have made. */
 export interface LateEnd {
@@ -19,8 +19,10 @@ export class Unrecorded {
   readonly #ledger: () => Promise<MigrationLedger>
   #requests: LateEnd[] = []
   readonly #counts = { legacy: 0, target: 0 }
-  #timer: NodeJS.Timeout | undefined
-  #flushing: Promise<void> | undefined
+  readonly #retelling = new Retelling({
+    tell: () => this.#tellAll(),
+    waiting: () => Math.max(this.#requests.length, this.#counts.legacy + this.#counts.target),
+  })
 
   constructor(options: { fence: Fence; ledger: () => Promise<MigrationLedger> }) {
     this.#fence = options.fence
@@ -30,44 +32,26 @@ export class Unrecorded {
   add(end: LateEnd): void {
     this.#counts[end.finish.side] += 1
     if (this.#requests.length < MOST) this.#requests.push(end)
-    this.#schedule()
+    this.#retelling.schedule()
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      void this.flush()
-    }, RETRY_MS).unref()
-  }
-
-  /** One at a time: two would count twice. */
-  flush(): Promise<void> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = undefined
-    })
-    return this.#flushing
-  }
-
-  async #flush(): Promise<void> {
+  async #tellAll(): Promise<void> {
+    for (const side of ['legacy', 'target'] as const) {
+      const count = this.#counts[side]
+      if (count === 0) continue
+      await (await this.#ledger()).bump(MEASURES.unrecorded(side), count)
+      this.#counts[side] -= count
+    }
+    const held: LateEnd[] = []
     try {
-      for (const side of ['legacy', 'target'] as const) {
-        const count = this.#counts[side]
-        if (count === 0) continue
-        await (await this.#ledger()).bump(MEASURES.unrecorded(side), count)
-        this.#counts[side] -= count
-      }
-      const held: LateEnd[] = []
       while (this.#requests.length > 0) {
         const some = this.#requests.slice(0, 250)
         const told = await Promise.all(some.map((end) => this.#tell(end)))
         held.push(...some.filter((_, at) => !told[at]))
         this.#requests = this.#requests.slice(some.length)
       }
-      this.#requests = held
-    } catch {
-      // still away: what is kept is told at the next try
     } finally {
-      if (this.#requests.length + this.#counts.legacy + this.#counts.target > 0) this.#schedule()
+      this.#requests = [...held, ...this.#requests]
     }
   }
 
@@ -83,10 +67,7 @@ export class Unrecorded {
   }
 
   /** Answers how many ends could not be told. */
-  async close(timeoutMs: number): Promise<number> {
-    clearTimeout(this.#timer)
-    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
-    clearTimeout(this.#timer)
-    return Math.max(this.#requests.length, this.#counts.legacy + this.#counts.target)
+  close(timeoutMs: number): Promise<number> {
+    return this.#retelling.close(timeoutMs)
   }
 }

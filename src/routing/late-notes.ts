@@ -1,11 +1,11 @@
 // Remembers what happened while the ledger could not be reached, and tells it when it is back.
 
 import type { MigrationLedger, NoteRequest } from '../ports/ledger.ts'
+import { Retelling } from '../ports/retelling.ts'
 import { neverStarted } from '../ports/row-rules.ts'
 
 /** Beyond this only their number is kept. */
 const MOST = 100_000
-const RETRY_MS = 500
 
 export interface LateNotesOptions {
   readonly ledger: () => Promise<MigrationLedger>
@@ -20,8 +20,10 @@ export class LateNotes {
   #abandoned: string[] = []
   readonly #toTarget = new Map<string, () => Promise<void>>()
   #uncounted = 0
-  #timer: NodeJS.Timeout | undefined
-  #flushing: Promise<void> | undefined
+  readonly #retelling = new Retelling({
+    tell: () => this.#tell(),
+    waiting: () => this.#notes.length + this.#abandoned.length + this.#uncounted + this.#toTarget.size,
+  })
 
   constructor(options: LateNotesOptions) {
     this.#options = options
@@ -32,24 +34,25 @@ export class LateNotes {
    * row may turn out to have been there, on target, before this copy (the row's stamp wins).
    */
   note(request: NoteRequest, toTarget?: () => Promise<void>): void {
-    if (this.#notes.length < MOST) this.#notes.push(request)
-    else this.#uncounted += 1
-    if (toTarget !== undefined) this.#toTarget.set(request.id, toTarget)
-    this.#schedule()
+    if (this.#notes.length < MOST) {
+      this.#notes.push(request)
+      if (toTarget !== undefined) this.#toTarget.set(request.id, toTarget)
+    } else this.#uncounted += 1
+    this.#retelling.schedule()
   }
 
-  async #followRow(ledger: MigrationLedger, id: string): Promise<void> {
-    const toTarget = this.#toTarget.get(id)
-    if (toTarget === undefined) return
-    const row = await ledger.row(id)
-    if (row?.side === 'target' && neverStarted(row)) await toTarget()
-    this.#toTarget.delete(id)
+  async #followRows(ledger: MigrationLedger): Promise<void> {
+    for (const [id, toTarget] of this.#toTarget) {
+      const row = await ledger.row(id)
+      if (row?.side === 'target' && neverStarted(row)) await toTarget()
+      this.#toTarget.delete(id)
+    }
   }
 
   /** A pin that may have been stored and is not to be used. */
   abandon(id: string): void {
     if (this.#abandoned.length < MOST) this.#abandoned.push(id)
-    this.#schedule()
+    this.#retelling.schedule()
   }
 
   /** Something is still to be told. */
@@ -57,56 +60,35 @@ export class LateNotes {
     return this.#notes.length + this.#abandoned.length + this.#uncounted > 0
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      void this.flush()
-    }, RETRY_MS).unref()
-  }
-
-  /** One at a time: two would drop what neither has told. */
   flush(): Promise<void> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = undefined
-    })
-    return this.#flushing
+    return this.#retelling.flush()
   }
 
-  async #flush(): Promise<void> {
-    if (!this.waiting) return
-    try {
-      if (!this.#options.reachable()) return
-      const ledger = await this.#options.ledger()
-      await this.#options.pinsSettled()
-      while (this.#abandoned.length > 0) {
-        const some = this.#abandoned.slice(0, 250)
-        await ledger.unpin(some)
-        // what was added meanwhile stands behind those that were told
-        this.#abandoned = this.#abandoned.slice(some.length)
-      }
-      while (this.#notes.length > 0) {
-        const some = this.#notes.slice(0, 250)
-        await ledger.note(some)
-        this.#notes = this.#notes.slice(some.length)
-        for (const { id } of some) await this.#followRow(ledger, id)
-      }
-      if (this.#uncounted > 0) {
-        const count = this.#uncounted
-        await ledger.bump('unnoted.legacy', count)
-        this.#uncounted -= count
-      }
-    } catch {
-      // still away: the watch tells of it; what is noted stays noted and is tried again
-    } finally {
-      if (this.waiting) this.#schedule()
+  async #tell(): Promise<void> {
+    if (!this.#options.reachable()) return
+    const ledger = await this.#options.ledger()
+    await this.#options.pinsSettled()
+    while (this.#abandoned.length > 0) {
+      const some = this.#abandoned.slice(0, 250)
+      await ledger.unpin(some)
+      // what was added meanwhile stands behind those that were told
+      this.#abandoned = this.#abandoned.slice(some.length)
+    }
+    while (this.#notes.length > 0) {
+      const some = this.#notes.slice(0, 250)
+      await ledger.note(some)
+      this.#notes = this.#notes.slice(some.length)
+    }
+    await this.#followRows(ledger)
+    if (this.#uncounted > 0) {
+      const count = this.#uncounted
+      await ledger.bump('unnoted.legacy', count)
+      this.#uncounted -= count
     }
   }
 
   /** Answers how many things could not be told. */
-  async close(timeoutMs: number): Promise<number> {
-    clearTimeout(this.#timer)
-    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
-    clearTimeout(this.#timer)
-    return this.#notes.length + this.#abandoned.length + this.#uncounted
+  close(timeoutMs: number): Promise<number> {
+    return this.#retelling.close(timeoutMs)
   }
 }

@@ -49,3 +49,19 @@ it('says at the close what could not be told', async () => {
   notes.note(note('a'))
   expect(await notes.close(100)).toBe(1)
 })
+
+it('a job that could not be sent to target is tried again', async () => {
+  let fails = 1
+  const sent: string[] = []
+  const row = { state: 'open', side: 'target', gen: 0, starts: 0 } as JobRow
+  const notes = notesOver({ row: async () => row })
+  notes.note(note('t'), async () => {
+    fails -= 1
+    if (fails >= 0) throw new Error('away again')
+    sent.push('t')
+  })
+  await notes.flush()
+  expect(sent).toEqual([])
+  expect(await notes.close(100)).toBe(0)
+  expect(sent).toEqual(['t'])
+})
