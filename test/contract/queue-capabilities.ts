@@ -82,8 +82,8 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
     async declared(queue, bench) {
       const one = job({ attempts: 2 })
       await enqueueAll(queue, [one])
-      const work = await bench.work(queue, () =>
-        work.runs.length <= 4 ? { kind: 'defer', delayMs: work.runs.length === 1 ? 300 : 0 } : ACK,
+      const work = await bench.work(queue, (_delivery, _run, runs) =>
+        runs.length <= 4 ? { kind: 'defer', delayMs: runs.length === 1 ? 300 : 0 } : ACK,
       )
       await work.until((runs) => runs.length === 5)
       expect(work.runs.map((run) => run.attempt)).toEqual([1, 1, 1, 1, 1])
@@ -97,7 +97,7 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
     async undeclared(queue, bench) {
       const one = job({ attempts: 2 })
       await enqueueAll(queue, [one])
-      const work = await bench.work(queue, () => (work.runs.length === 1 ? { kind: 'defer', delayMs: 60_000 } : ACK))
+      await bench.work(queue, (_delivery, _run, runs) => (runs.length === 1 ? { kind: 'defer', delayMs: 60_000 } : ACK))
       await placed(queue, one.backendId, 'parked')
       const [parked] = await queue.parked()
       expect(parked).toMatchObject({

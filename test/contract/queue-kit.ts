@@ -41,7 +41,8 @@ export interface QueueHarness {
   stop(): Promise<void>
 }
 
-export type Deliver = (delivery: Delivery, run: Run) => Promise<Disposition> | Disposition
+/** `runs`: those of this worker so far, this one last. A delivery may come before `work` has answered. */
+export type Deliver = (delivery: Delivery, run: Run, runs: readonly Run[]) => Promise<Disposition> | Disposition
 
 export interface Run {
   readonly id: string
@@ -70,7 +71,7 @@ export class Work {
     }
     this.runs.push(run)
     this.changed()
-    const disposition = await deliver(delivery, run)
+    const disposition = await deliver(delivery, run, this.runs)
     run.endedAt = Date.now()
     queueMicrotask(() => this.changed())
     return disposition

@@ -19,7 +19,7 @@ export interface BullConnection {
   /** For commands; what `queue` uses. */
   readonly client: RedisClient
   /** The same as BullMQ wraps it: its transactions take BullMQ's scripts. */
-  readonly wrapped: { pipeline(): unknown; multi(): unknown }
+  readonly wrapped: { multi(): unknown }
   /** In front of every job's id. */
   readonly keyPrefix: string
   readonly keys: readonly string[]

@@ -1,9 +1,9 @@
-// How do jobs get into BullMQ with one answer each? BullMQ does not tell a duplicate, and its own bulk insert throws at
-// the first error: so each chunk is a pipeline of its own that first asks which of its ids are there already.
+// How do jobs get into BullMQ with one exact answer each? BullMQ does not tell a duplicate, and its own bulk insert throws
+// at the first error: so each chunk is a transaction of its own that first asks which of its ids are there already. Of
+// several senders of one new id one is told `accepted`.
 //
-// Asking and adding are two steps of one connection: two senders of one new id at the same moment may both be told
-// `accepted`. It is one job all the same, and the ledger's pin lets only one of them get here. Only an id that was there
-// already is looked at once more, for jobs that replace an ended one: its record goes and the job comes in one MULTI.
+// Only an id that was there already is looked at once more, for jobs that replace an ended one: its record goes and the
+// job comes in another transaction.
 
 import type { JobJson, JobsOptions } from 'bullmq'
 import type { EnqueueAnswer, OutgoingJob } from '../../../src/ports/queue.ts'
@@ -65,18 +65,18 @@ export async function send(
     }
     if (sent.length === 0) return answers
     const backend = queue.getBackend() as unknown as Adding
-    const pipeline = connection.wrapped.pipeline() as Transaction
-    pipeline.eval(
+    const transaction = connection.wrapped.multi() as Transaction
+    transaction.eval(
       KNOWN,
       prepared.length + 1,
       connection.keys.at(-2)!,
       ...prepared.map(({ jobId }) => keyPrefix + jobId),
     )
     for (const { json, jobId } of prepared) {
-      // Put into the pipeline at once; what it gives has no meaning before `exec`.
-      backend.addJobToTransaction(pipeline, json, jobId).catch(() => {})
+      // Put into the transaction at once; what it gives has no meaning before `exec`.
+      backend.addJobToTransaction(transaction, json, jobId).catch(() => {})
     }
-    const replies = await within(pipeline.exec(), CALL_TIMEOUT_MS, 'enqueue')
+    const replies = await within(transaction.exec(), CALL_TIMEOUT_MS, 'enqueue')
     const known = String(replies?.[0]?.[1] ?? '')
     const seen = new Set<string>()
     const met: Known[] = []
@@ -94,7 +94,8 @@ export async function send(
     if (late.length > 0) await settles(runScript(client, DROP_LATE, keys, [keyPrefix, ...late]), CALL_TIMEOUT_MS)
     if (met.length > 0) await replaceEnded(connection, name, jobs, met, answers)
   } catch (cause) {
-    const answer = unknownAnswer(cause)
+    // A server that refuses one command of a transaction runs none of them.
+    const answer = isReply(cause) ? refused(rootOf(cause)) : unknownAnswer(cause)
     for (const index of sent) answers[index] = answer
   }
   return answers
@@ -138,9 +139,9 @@ function optionsOf(job: OutgoingJob, jobId: string): JobsOptions {
 
 type Reply = readonly [error: Error | null, reply: unknown] | undefined
 
-/** Undefined: the server has forgotten BullMQ's scripts, which only a call outside of a pipeline brings back. */
+/** Undefined: the server has forgotten BullMQ's scripts, which only a call outside of a transaction brings back. */
 function answerOf(known: boolean, added: Reply): EnqueueAnswer | undefined {
-  if (added === undefined) return unknownAnswer(new Error('no answer to the pipeline'))
+  if (added === undefined) return unknownAnswer(new Error('no answer to the transaction'))
   const [error, reply] = added
   if (error?.message.startsWith('NOSCRIPT')) return known ? { status: 'duplicate' } : undefined
   if (error !== null) return isReply(error) ? refused(error) : unknownAnswer(error)
@@ -155,4 +156,10 @@ async function addAlone({ queue }: BullConnection, name: string, job: OutgoingJo
   } catch (cause) {
     return isReply(cause) ? refused(cause) : unknownAnswer(cause)
   }
+}
+
+/** `EXECABORT` only says that something was refused before; this is what. */
+function rootOf(error: Error): Error {
+  const { previousErrors } = error as { previousErrors?: Error[] }
+  return previousErrors?.[0] ?? error
 }
