@@ -109,7 +109,7 @@ describe.skipIf(!hasRedis())('workers', () => {
       { kind: 'fail', error: new Error('third'), retry: true },
       ACK,
     ]
-    const work = await bench.work(queue, () => dispositions[work.runs.length - 1] ?? ACK)
+    const work = await bench.work(queue, (_delivery, _run, runs) => dispositions[runs.length - 1] ?? ACK)
     await placed(queue, one.backendId, 'parked')
     expect(await queue.parked()).toMatchObject([
       { attempts: 4, attemptsMade: 1, priority: 7, backoff: { delayMs: 30 }, data: one.data },
