@@ -22,8 +22,6 @@ import { NO_RULES, parsePointer } from './pointer.ts'
 import { same } from './same.ts'
 import { REDACTED } from './show.ts'
 
-export { groupPath } from './pointer.ts'
-
 export interface ComparePair {
   readonly legacy: Outcome
   readonly target: Outcome

@@ -19,11 +19,6 @@ export function formatPointer(segments: readonly (string | number)[]): string {
   return pointer
 }
 
-/** The group of a difference's path: array positions become `*`, so that `/result/to/3/name` counts with its likes. */
-export function groupPath(path: string): string {
-  return path.replace(/\/\d+(?=\/|$)/g, '/*')
-}
-
 /** What applies at a place, `T`, and the rules for the places below it. */
 export interface RuleNode<T> {
   value?: T

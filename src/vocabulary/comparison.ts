@@ -40,3 +40,11 @@ export interface Comparison {
 
 /** How many differences of one pair are kept. */
 export const MAX_DIFFERENCES = 50
+
+/** The path under which groups of differences beyond the bound are counted together. */
+export const REST_PATH = '…'
+
+/** The group of a difference's path: array positions become `*`, so that `/result/to/3/name` counts with its likes. */
+export function groupPath(path: string): string {
+  return path.replace(/\/\d+(?=\/|$)/g, '/*')
+}

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeValue } from '../../src/comparison/encode.ts'
 import type { CompareOptions } from '../../src/comparison/options.ts'
-import { compareOutcomes, groupPath } from '../../src/comparison/pair.ts'
-import type { Comparison, Difference } from '../../src/vocabulary/comparison.ts'
+import { compareOutcomes } from '../../src/comparison/pair.ts'
+import { type Comparison, type Difference, groupPath } from '../../src/vocabulary/comparison.ts'
 import type { Json, Outcome, StoredError } from '../../src/vocabulary/outcome.ts'
 
 const TIMES = { waitMs: 0, runMs: 0, attempts: 1, version: '1' }

@@ -1,7 +1,7 @@
 // Comparisons in Redis: verdicts close once; of mismatches, samples and groups of differences are kept.
 
 import type { CompareRequest, PairLedger, Sample } from '../../../src/ports/ledger.ts'
-import type { Comparison } from '../../../src/vocabulary/comparison.ts'
+import { type Comparison, groupPath } from '../../../src/vocabulary/comparison.ts'
 import { codeOf, ERROR_WORDS, VERDICT_WORDS, WHICH_WORDS } from './codes.ts'
 import { booleans, type Port, runBatch } from './port.ts'
 import { SCRIPTS } from './scripts.ts'
@@ -49,7 +49,7 @@ function writeCompare(w: Writer, { id, which, comparison }: CompareRequest): voi
   }
   const groups = new Map<string, string>()
   for (const { path, kind, legacy, target } of comparison.differences) {
-    const group = `${which}|${kind}|${path.replaceAll(/\/\d+(?=\/|$)/g, '/*')}`
+    const group = `${which}|${kind}|${groupPath(path)}`
     if (!groups.has(group)) groups.set(group, JSON.stringify({ id, legacy, target }))
   }
   w.text(JSON.stringify({ id, which, comparison }), 4).u16(groups.size)

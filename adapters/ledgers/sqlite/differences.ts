@@ -8,8 +8,7 @@ import {
   SAMPLES_KEPT,
   type Sample,
 } from '../../../src/ports/ledger.ts'
-import type { Comparison, Difference } from '../../../src/vocabulary/comparison.ts'
-import { groupPath, REST } from '../../difference-groups.ts'
+import { type Comparison, type Difference, groupPath, REST_PATH } from '../../../src/vocabulary/comparison.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
 
 /** Files a comparison that was just accepted. */
@@ -57,13 +56,13 @@ function countGroups(
       if (full === false) full = undefined
     } else if (!rest.has(difference.kind)) rest.set(difference.kind, difference)
   }
-  for (const difference of rest.values()) bump(REST, difference, () => false)
+  for (const difference of rest.values()) bump(REST_PATH, difference, () => false)
   return named
 }
 
 function groupsAreFull(db: SqliteDb, mid: number, epoch: number, which: string): boolean {
   const of = 'FROM ledger_difference WHERE mid = ? AND epoch = ? AND which = ?'
-  if (db.sql(`SELECT 1 ${of} AND path = ?`).get(mid, epoch, which, REST) !== undefined) return true
+  if (db.sql(`SELECT 1 ${of} AND path = ?`).get(mid, epoch, which, REST_PATH) !== undefined) return true
   const n = db.sql(`SELECT count(*) AS n ${of}`).get(mid, epoch, which)?.n
   return Number(n) >= DIFFERENCE_GROUPS_KEPT
 }
