@@ -413,23 +413,70 @@ export interface ControlState {
   readonly controlShare: number
   /** Epoch 0 is the time before the first one was opened. */
   readonly epoch: EpochRecord
+  /** `driven`: a plan's controller alone turns the dials and opens epochs for them. */
+  readonly drive: { readonly revision: number; readonly driven: boolean }
+}
+
+/** What the controller of a plan remembers from one step to the next. */
+export interface DriveState {
+  /** One more with every change; 0: no plan was ever driven. */
+  readonly revision: number
+  readonly driven: boolean
+  /** The controller's own form; null: none yet. */
+  readonly record: Json
+}
+
+/** One step of a controller: all of it, or nothing. */
+export interface DriveRequest {
+  /** What the step was decided from: if any of it has changed meanwhile, nothing is done. */
+  readonly expect: { readonly drive: number; readonly latch: number }
+  /** A name for this step; the same step repeated is done once. */
+  readonly token: string
+  readonly driven: boolean
+  readonly record: Json
+  readonly by: string
+  readonly ceiling?: number
+  readonly controlShare?: number
+  /** Sets the latch too, and opens its epoch. */
+  readonly latch?: { readonly why: string }
+  /** Opens an epoch, if `expect` is the current one; else nothing of the step is done. */
+  readonly epoch?: Omit<EpochRequest, 'by'>
+  readonly audit: readonly { readonly action: string; readonly why?: string; readonly data: Json }[]
+}
+
+export interface DriveAnswer {
+  readonly done: boolean
+  /** After the call, whoever won. */
+  readonly control: ControlState
+  readonly drive: DriveState
+}
+
+export interface EpochRequest {
+  /** The number of the current epoch. */
+  readonly expect: number
+  readonly dials: Dials
+  readonly flagRevision: string
+  readonly versions: Readonly<Partial<Record<Side, string>>>
+  readonly rules: string
+  readonly by: string
 }
 
 export interface ControlLedger {
   control(): Promise<ControlState>
-  /** Sets or clears the latch; also opens an epoch (`latched`) and writes the audit entry, in one transaction. */
+  /**
+   * Sets or clears the latch; also opens an epoch (`latched`) and writes the audit entry, in one transaction. While a plan
+   * is driven, setting it also lowers the ceiling to 0: what a controller that was asleep writes into the flag later
+   * stays without effect.
+   */
   setLatch(request: { set: boolean; by: string; why?: string }): Promise<ControlState>
   setCeiling(request: { ceiling: number; by: string; why?: string }): Promise<ControlState>
   setControlShare(request: { share: number; by: string; why?: string }): Promise<ControlState>
   /** Compare-and-set on the number of the current epoch; answers the state after the call, whoever won. */
-  openEpoch(request: {
-    expect: number
-    dials: Dials
-    flagRevision: string
-    versions: Readonly<Partial<Record<Side, string>>>
-    rules: string
-    by: string
-  }): Promise<ControlState>
+  openEpoch(request: EpochRequest): Promise<ControlState>
+  /** What the controller of the plan last left. */
+  driveState(): Promise<DriveState>
+  /** Compare-and-set on the revisions of the drive and of the latch. */
+  drive(request: DriveRequest): Promise<DriveAnswer>
 }
 
 /** What a live process tells of itself about one migration. */

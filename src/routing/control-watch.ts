@@ -223,7 +223,8 @@ export class ControlWatch {
   }
 
   #revision(): string {
-    return `${this.#options.flags.revision()} ${this.#state?.controlShare ?? 0}`
+    const { controlShare = 0, drive } = this.#state ?? {}
+    return `${this.#options.flags.revision()} ${controlShare} ${drive?.driven ?? false}`
   }
 
   /** Opens the next epoch if the dials of this process are not those of the current one. Rejects without a ledger. */
@@ -248,7 +249,9 @@ export class ControlWatch {
     const state = this.#state
     if (state === undefined) return true
     const revision = this.#revision()
-    const dials = this.dials()
+    // while a plan is driven, its controller alone opens epochs for dials: once every producer has them
+    const { driven } = state.drive
+    const dials = driven ? state.epoch.dials : this.dials()
     const versions = { ...state.epoch.versions, ...this.#works }
     const { rules } = this.#options
     const same = sameDials(dials, state.epoch.dials) && sameVersions(versions, state.epoch.versions)
@@ -258,7 +261,7 @@ export class ControlWatch {
       const request = {
         expect: state.epoch.epoch,
         dials,
-        flagRevision: this.#options.flags.revision(),
+        flagRevision: driven ? state.epoch.flagRevision : this.#options.flags.revision(),
         versions,
         rules,
         by: this.#options.by,

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest'
 import { type LedgerBed, type LedgerBench, openBench } from './ledger/bed.ts'
 import { controlContract } from './ledger/control.ts'
 import { differenceContract } from './ledger/differences.ts'
+import { driveContract } from './ledger/drive.ts'
 import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
 import { randomContract } from './ledger/random.ts'
@@ -41,6 +42,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('differences', () => differenceContract(bench))
     describe('tallies', () => tallyContract(bench))
     describe('control', () => controlContract(bench))
+    describe('drive', () => driveContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
     describe('store', () => storeContract(bench))
     describe('random sequences', () => randomContract(bench))

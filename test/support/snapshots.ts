@@ -50,6 +50,7 @@ export function controlState(state: Partial<ControlState> = {}): ControlState {
   const epoch = state.epoch ?? epochRecord()
   return {
     ...{ now: START, latch: { set: false, revision: 0 }, ceiling: 1, controlShare: epoch.dials.control },
+    drive: { revision: 0, driven: false },
     ...state,
     epoch,
   }

@@ -6,6 +6,8 @@ import {
   type AuditLedger,
   type ControlLedger,
   type ControlState,
+  type DriveRequest,
+  type DriveState,
   type EpochRecord,
   PRESENCE_TTL_MS,
   type Presence,
@@ -54,7 +56,28 @@ export function readControl(reply: unknown): ControlState {
     ceiling: Number(control.get('ceiling') ?? 1),
     controlShare: Number(control.get('controlShare') ?? 0),
     epoch: readEpoch(Number(epoch), stored),
+    drive: { revision: Number(control.get('drive') ?? 0), driven: control.get('driven') === '1' },
   }
+}
+
+function readDrive(control: ControlState, record: Buffer): DriveState {
+  const text = record.toString('utf8')
+  return { ...control.drive, record: text === '' ? null : (JSON.parse(text) as Json) }
+}
+
+/** Everything of a step in the order in which the script takes it; what is left out is an empty text. */
+function stepArgs({ expect, token, driven, record, by, ...more }: DriveRequest): string[] {
+  const { ceiling, controlShare, latch, epoch, audit } = more
+  const facts: EpochFacts | undefined = epoch && {
+    ...{ dials: epoch.dials, flagRevision: epoch.flagRevision, versions: epoch.versions, rules: epoch.rules },
+  }
+  return [
+    ...[String(expect.drive), String(expect.latch), token, driven ? '1' : '0', JSON.stringify(record), by],
+    ...[ceiling, controlShare].map((value) => (value === undefined ? '' : String(value))),
+    ...(latch === undefined ? ['0', ''] : ['1', latch.why]),
+    ...(facts === undefined ? ['', ''] : [String(epoch?.expect), JSON.stringify(facts)]),
+    ...audit.map(({ action, why, data }) => entry(by, action, why, data)),
+  ]
 }
 
 function entry(by: string, action: string, why: string | undefined, data: Json): string {
@@ -78,6 +101,15 @@ export function controlLedger(port: Port): ControlLedger {
       const data: Json = { epoch: expect + 1, dials: { ...dials }, flagRevision, versions: { ...versions } }
       const args = [String(expect), by, json, entry(by, 'epoch', undefined, data)]
       return readControl(await port.run(SCRIPTS.epoch, args))
+    },
+    driveState: async () => {
+      const [state, record] = (await port.run(SCRIPTS.driveState, [])) as [unknown, Buffer]
+      return readDrive(readControl(state), record)
+    },
+    drive: async (request) => {
+      const [done, state, record] = (await port.run(SCRIPTS.drive, stepArgs(request))) as [number, unknown, Buffer]
+      const control = readControl(state)
+      return { done: done === 1, control, drive: readDrive(control, record) }
     },
   }
 }

@@ -9,6 +9,9 @@ import type {
   CompareRequest,
   ControlLedger,
   ControlState,
+  DriveAnswer,
+  DriveRequest,
+  DriveState,
   ExtendRequest,
   FinishAnswer,
   FinishRequest,
@@ -196,6 +199,15 @@ export class SqliteMigration implements MigrationLedger {
   }
   openEpoch(request: Parameters<ControlLedger['openEpoch']>[0]): Promise<ControlState> {
     return this.#write((db, mid) => control.openEpoch(db, mid, request))
+  }
+  driveState(): Promise<DriveState> {
+    return this.#read((db, mid) => {
+      const { token: _, ...state } = control.readDrive(db, mid)
+      return state
+    })
+  }
+  drive(request: DriveRequest): Promise<DriveAnswer> {
+    return this.#write((db, mid) => control.drive(db, mid, request))
   }
   beat(heartbeat: Presence): Promise<ControlState> {
     return this.#write((db, mid) => {

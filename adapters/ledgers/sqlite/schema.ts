@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS ledger_lease (mid INTEGER, name TEXT, holder TEXT, un
 CREATE TABLE IF NOT EXISTS ledger_audit (seq INTEGER PRIMARY KEY AUTOINCREMENT, mid INTEGER, at INTEGER, by TEXT,
   action TEXT, why TEXT, data TEXT);
 CREATE INDEX IF NOT EXISTS ledger_audit_of ON ledger_audit (mid, seq);
+CREATE TABLE IF NOT EXISTS ledger_drive (mid INTEGER PRIMARY KEY, revision INTEGER, driven INTEGER, token TEXT, record TEXT);
 `
+const TABLE_NAMES = [...TABLES.matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)].map(([, name]) => name as string)
 
 /** Creates or migrates the tables; refuses a file of a newer major. */
 export function prepareSchema(db: SqliteDb, path: string): void {
@@ -49,9 +51,16 @@ export function prepareSchema(db: SqliteDb, path: string): void {
       { details: { path, stored: version, known: LEDGER_SCHEMA } },
     )
   }
-  if (version === LEDGER_SCHEMA) return
+  if (version === LEDGER_SCHEMA && hasAllTables(db)) return
   db.exec(TABLES)
   db.sql(`INSERT OR REPLACE INTO ledger_meta VALUES ('schema', ?)`).run(LEDGER_SCHEMA)
+}
+
+/** A file of an earlier version lacks those that were added since. */
+function hasAllTables(db: SqliteDb): boolean {
+  const stored = db.sql(`SELECT name FROM sqlite_schema WHERE type = 'table'`).all()
+  const names = new Set(stored.map(({ name }) => String(name)))
+  return TABLE_NAMES.every((name) => names.has(name))
 }
 
 /** The number of a migration, made at its first use together with its tables, its control state and its epoch 0. */

@@ -1,7 +1,7 @@
 // Scripts of the control state: latch, ceiling, epochs; presence, leases, audit.
 //
-// \`c\` holds latch, ceiling, control share and the number of the current epoch; \`e\` the epochs, \`a\` the audit log, \`p\`
-// the heartbeats, \`l\` the leases. JSON texts are made by the client and never decoded here.
+// \`c\` holds latch, ceiling, control share, the number of the current epoch and how a plan is driven, \`drive\` its controller's
+// record; \`e\` the epochs, \`a\` the audit log, \`p\` the heartbeats, \`l\` the leases. JSON texts are made by the client and never decoded here.
 
 import { PRESENCE_TTL_MS } from '../../../../src/ports/ledger.ts'
 
@@ -30,6 +30,13 @@ end
 
 local function audit(json) call('RPUSH', A, pack('>i6', now) .. json) end
 
+local function turnLatch(set, by, why)
+  call('HSET', C, 'latch', set and '1' or '0', 'latchBy', by, 'latchWhy', why, 'latchAt', tostring(now))
+  call('HINCRBY', C, 'latchRevision', 1)
+  if set and call('HGET', C, 'driven') == '1' then call('HSET', C, 'ceiling', '0') end
+  openEpoch(set, by, epochJson())
+end
+
 -- whether a process of this heartbeat has been gone for longer than the retention
 local function isForgotten(stored)
   local at, left = unpack('>i6B', stored)
@@ -45,9 +52,7 @@ return controlState()
 export const LUA_LATCH = `
 local set = ARGV[5] == '1'
 if (call('HGET', C, 'latch') == '1') ~= set then
-  call('HSET', C, 'latch', ARGV[5], 'latchBy', ARGV[6], 'latchWhy', ARGV[7], 'latchAt', tostring(now))
-  call('HINCRBY', C, 'latchRevision', 1)
-  openEpoch(set, ARGV[6], epochJson())
+  turnLatch(set, ARGV[6], ARGV[7])
   audit(ARGV[8])
 end
 return controlState()
@@ -69,6 +74,35 @@ if (call('HGET', C, 'epoch') or '0') == ARGV[5] then
   audit(ARGV[8])
 end
 return controlState()
+`
+
+export const LUA_DRIVE_READ = `
+return { controlState(), call('GET', base .. 'drive') or '' }
+`
+
+/**
+ * ARGV[5] revision and ARGV[6] latch revision expected, ARGV[7] token, ARGV[8] driven, ARGV[9] record, ARGV[10] by,
+ * ARGV[11] ceiling, ARGV[12] control share, ARGV[13] 1 to latch, ARGV[14] why, ARGV[15] epoch expected, ARGV[16] its
+ * JSON, from ARGV[17] audit entries. Answers whether it was done, and what stands then.
+ */
+export const LUA_DRIVE = `
+local function step()
+  if call('HGET', C, 'driveToken') == ARGV[7] then return 1 end
+  if (call('HGET', C, 'drive') or '0') ~= ARGV[5] or (call('HGET', C, 'latchRevision') or '0') ~= ARGV[6] then return 0 end
+  if ARGV[15] ~= '' and (call('HGET', C, 'epoch') or '0') ~= ARGV[15] then return 0 end
+  call('HINCRBY', C, 'drive', 1)
+  call('HSET', C, 'driveToken', ARGV[7], 'driven', ARGV[8])
+  call('SET', base .. 'drive', ARGV[9])
+  if ARGV[11] ~= '' then call('HSET', C, 'ceiling', ARGV[11]) end
+  if ARGV[12] ~= '' then call('HSET', C, 'controlShare', ARGV[12]) end
+  local latched = call('HGET', C, 'latch') == '1'
+  if ARGV[13] == '1' and not latched then turnLatch(true, ARGV[10], ARGV[14]) end
+  if ARGV[15] ~= '' then openEpoch(latched, ARGV[10], ARGV[16]) end
+  for i = 17, #ARGV do audit(ARGV[i]) end
+  return 1
+end
+local done = step()
+return { done, controlState(), call('GET', base .. 'drive') or '' }
 `
 
 /** ARGV[5] instance, ARGV[6] 1 when it leaves, ARGV[7] JSON. */
