@@ -19,6 +19,7 @@ export {
 } from './cutover.ts'
 export type { EffectCall, Handler, JobContext } from './execution/context.ts'
 export type { JobState, JobView } from './job-view.ts'
+export type { McpConfig, McpHttpConfig, McpSample, McpServerConfig, McpStdioConfig } from './mcp/config.ts'
 export type { CancelAnswer, ControlState } from './ports/ledger.ts'
 export type { ReportModel } from './report/model.ts'
 export type { Enqueued } from './routing/dispatch.ts'

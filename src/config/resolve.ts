@@ -2,6 +2,7 @@
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type CompareOptions, compareRules } from '../comparison/options.ts'
+import { type McpSettings, resolveMcp } from '../mcp/config.ts'
 import type { LedgerSettings } from '../ports/ledger.ts'
 import type { QueueSpec } from '../ports/queue.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
@@ -31,17 +32,19 @@ export interface MigrationSettings {
   readonly flagKind: 'string' | 'boolean'
   readonly whenLedgerIsGone: 'refuse' | 'legacy'
   readonly plan?: string
+  /** Undefined where this migration has no MCP server. */
+  readonly mcp?: McpSettings
 }
 
 /** A send whose answer was lost is repeated for at most this long. */
 export const ENQUEUE_TIMEOUT_MS = 10_000
 
 const KNOWN = {
-  config: ['namespace', 'ledger', 'flags', 'logger', 'migrations'],
+  config: ['namespace', 'ledger', 'flags', 'logger', 'mcp', 'migrations'],
   migration: [
     ...['payload', 'result', 'effects', 'legacy', 'target', 'key', 'timeout', 'attempts', 'backoff', 'waitAllowance'],
     ...['deadline', 'tally', 'retain', 'lease', 'shadow', 'shadowBacklog', 'maxStarts', 'flag', 'flagKind', 'compare'],
-    ...['whenLedgerIsGone', 'plan'],
+    ...['whenLedgerIsGone', 'plan', 'mcp'],
   ],
 } as const
 
@@ -152,6 +155,7 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
   const shadow = oneOf(given['shadow'], ['off', 'effects-declared'], 'off', `${path}.shadow`)
   const flag = given['flag'] ?? name
   if (typeof flag !== 'string' || flag === '') refuse(`${path}.flag`, 'is not a name', 'the name of the flag')
+  const mcp = resolveMcp(config.mcp, given['mcp'], `${path}.mcp`)
   return {
     name,
     payload: payload as StandardSchemaV1,
@@ -169,6 +173,7 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     flagKind: oneOf(given['flagKind'], ['string', 'boolean'], 'string', `${path}.flagKind`),
     whenLedgerIsGone: oneOf(given['whenLedgerIsGone'], ['refuse', 'legacy'], 'refuse', `${path}.whenLedgerIsGone`),
     ...(given['plan'] === undefined ? {} : { plan: String(given['plan']) }),
+    ...(mcp === undefined ? {} : { mcp }),
   }
 }
 

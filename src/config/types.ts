@@ -2,6 +2,7 @@
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { CompareOptions } from '../comparison/options.ts'
+import type { McpConfig } from '../mcp/config.ts'
 import type { FlagSpec } from '../ports/flags.ts'
 import type { LedgerSpec } from '../ports/ledger.ts'
 import type { QueueSpec } from '../ports/queue.ts'
@@ -61,6 +62,8 @@ export interface MigrationBase {
   readonly whenLedgerIsGone?: 'refuse' | 'legacy'
   /** Path of the Markdown plan. */
   readonly plan?: string
+  /** Names of the MCP servers that its handlers use. Default: all that are configured. */
+  readonly mcp?: readonly string[]
 }
 
 type Schemas<I> = {
@@ -101,6 +104,8 @@ export interface ConfigBase {
   /** Where the flags come from, e.g. `fileFlags()`. */
   readonly flags: FlagSpec
   readonly logger?: Logger
+  /** MCP servers that handlers use. */
+  readonly mcp?: McpConfig
 }
 
 /** The configuration with its inferred types: schema input, schema output, result, effects, native jobs. */

@@ -11,16 +11,17 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   vocabulary: [],
   ports: ['vocabulary'],
   comparison: ['vocabulary', 'ports'],
-  config: ['vocabulary', 'ports', 'comparison'],
+  mcp: ['vocabulary', 'ports'],
+  config: ['vocabulary', 'ports', 'comparison', 'mcp'],
   routing: ['vocabulary', 'ports', 'config'],
   backlog: ['vocabulary', 'ports', 'config'],
   execution: ['vocabulary', 'ports', 'config', 'comparison', 'mcp'],
   rollout: ['vocabulary', 'ports', 'config', 'comparison'],
   report: ['vocabulary', 'ports', 'config', 'comparison', 'rollout'],
   // composes the parts: runtime, cutover, index
-  root: ['vocabulary', 'ports', 'comparison', 'config', 'routing', 'backlog', 'execution', 'rollout', 'report'],
+  root: ['vocabulary', 'ports', 'comparison', 'config', 'routing', 'backlog', 'mcp', 'execution', 'rollout', 'report'],
   testing: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'execution', 'routing', 'adapters'],
-  cli: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'routing', 'rollout', 'report', 'adapters'],
+  cli: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'mcp', 'routing', 'rollout', 'report', 'adapters'],
 }
 
 function partOf(file: string): string {
