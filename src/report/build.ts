@@ -71,6 +71,7 @@ function migrationReport({ name, snapshot, presence, samples, audit }: LedgerSna
     processes: processesReport(snapshot, presence, live),
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
+    rollout: null,
   }
   return { ...facts, verdict: verdictOf(facts) }
 }

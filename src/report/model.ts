@@ -7,6 +7,9 @@ import type { DifferenceKind } from '../vocabulary/comparison.ts'
 import type { Dials } from '../vocabulary/dials.ts'
 import type { Route, Side } from '../vocabulary/job.ts'
 import type { Json } from '../vocabulary/outcome.ts'
+import type { RolloutReport } from './rollout-model.ts'
+
+export type * from './rollout-model.ts'
 
 /** Within version 1 keys are only added. */
 export const REPORT_SCHEMA = 'cutover-report/1'
@@ -43,6 +46,8 @@ export interface MigrationReport {
   /** Oldest first; the last one is the current one. */
   readonly epochs: readonly EpochReport[]
   readonly recent: RecentReport
+  /** The staged cutover; null while no plan was ever driven. */
+  readonly rollout: RolloutReport | null
 }
 
 /** `ok`: nothing to see to. `look`: somebody should. `broken`: a promise was broken. */
