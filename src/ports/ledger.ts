@@ -311,10 +311,11 @@ export interface Sample {
 // ------------------------------------------------------------------------------------------------------- tallies
 
 /**
- * `job`: every counted job. `key`: only the first of its key in the epoch. `excluded`: jobs that no gate judges
+ * `job`: every counted job. `key`: only the first of its key in the epoch; `key-day`: the first of its key in the epoch
+ * and on the UTC day of its due time; `key` is a part of `key-day`, and that of `job`. `excluded`: jobs that no gate judges
  * (adopted, unflagged, moved). `late`: written after the bucket was closed. Reports sum `job`, `excluded` and `late`.
  */
-export type Family = 'job' | 'key' | 'excluded' | 'late'
+export type Family = 'job' | 'key' | 'key-day' | 'excluded' | 'late'
 
 /** `family/measure`, e.g. `job/ok.target`; the measures are listed in `row-rules.ts`. */
 export type CountKey = `${Family}/${string}`
