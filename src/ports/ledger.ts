@@ -32,8 +32,11 @@ export type RowState = 'open' | 'running' | 'moving' | 'finished'
 /** How a row ended. `backend-failed`: the backend gave up without running the handler. */
 export type FinishClass = 'ok' | 'failed' | 'cancelled' | 'backend-failed'
 
-/** `none`: not shadowed. `open`: waits for both slots. The rest is final. */
-export type Verdict = 'none' | 'open' | 'shed' | 'orphaned' | ComparisonClass
+/**
+ * `none`: not shadowed. `open`: waits for both slots. The rest is final. `moved`: the job was moved (or run again)
+ * before there was a comparison, and nothing is compared any more.
+ */
+export type Verdict = 'none' | 'open' | 'shed' | 'orphaned' | ComparisonClass | 'moved'
 
 /** What is fixed when the row is inserted, and what every count of this job is filed under. */
 export interface RowStamp {
@@ -56,8 +59,9 @@ export interface JobRow {
   readonly state: RowState
   readonly side: Side
   readonly gen: number
-  /** Token of the run that holds or last held the row; undefined before the first claim. */
+  /** Token of the run that holds or last held the row; undefined before the first claim of this generation. */
   readonly token?: string
+  /** Of the run that holds the row; while `moving` of the mover: until then nobody else goes on with its move. */
   readonly leaseUntil: number
   readonly effectsBegun: boolean
   readonly fails: number
@@ -246,6 +250,80 @@ export interface UnpinOptions {
   readonly evenIfShared?: boolean
 }
 
+/** `move`: a job that waits. `force`: also one in doubt, or whose move does not come to its end. `retry`: one that failed. */
+export type MoveKind = 'move' | 'force' | 'retry'
+
+/** Protocol, mover 2: the commit point of a move. */
+export interface MoveRequest {
+  readonly id: string
+  /** Generation of the copy that was found; the row goes to `gen + 1`. */
+  readonly gen: number
+  readonly from: Side
+  /** Another side than `from`, but for `force` and `retry`, which may stay where they are. */
+  readonly to: Side
+  readonly kind: MoveKind
+  /** What the destination is to get, in a form that the mover reads again; kept until the job has arrived. */
+  readonly payload: string
+  /** For this long nobody else goes on with this move. */
+  readonly leaseMs: number
+  readonly by: string
+  /**
+   * What to insert when there is no row: of an adopted or unfenced job whose copy was parked before, or of a late copy
+   * at an operator's word. Without it an absent row is refused.
+   */
+  readonly absent?: {
+    readonly route: Route
+    readonly epoch: number
+    readonly dueAt: number
+    readonly maxAttempts: number
+    readonly fails: number
+    readonly adopted: boolean
+    readonly fenced: boolean
+  }
+}
+
+export type MoveRefusal =
+  /** A run holds the row and its lease is not over. */
+  | 'busy'
+  /** Its lease is over and its effects have begun: nobody knows how far they got. */
+  | 'in-doubt'
+  /** It waits for another attempt, and an earlier one has begun effects on this side. */
+  | 'effects-begun'
+  /** It has ended; its copy may go. For `retry`: it did not fail. */
+  | 'finished'
+  /** The row is of a newer generation than the copy, which may go. */
+  | 'generation'
+  /** The row is of an older generation than the copy, or of another side: left alone. */
+  | 'elsewhere'
+  /** Another move is under way. */
+  | 'moving'
+  /** There is no row and nothing may be inserted. */
+  | 'absent'
+
+export type MoveAnswer =
+  /** Committed, by this call or an earlier one: enqueue it on the destination as `gen`. */
+  | {
+      readonly status: 'moving'
+      readonly gen: number
+      readonly fails: number
+      readonly maxAttempts: number
+      readonly stamp: RowStamp
+    }
+  | { readonly status: 'refused'; readonly why: MoveRefusal; readonly leaseUntil?: number }
+
+/** One step of a job's way between sides. */
+export interface MoveNote {
+  readonly at: number
+  readonly kind: MoveKind
+  readonly from: Side
+  readonly to: Side
+  /** The generation that it has since. */
+  readonly gen: number
+  readonly by: string
+}
+
+export type DiscardAnswer = 'discarded' | 'running' | 'finished' | 'absent'
+
 export type CancelAnswer = 'cancelled' | 'running' | 'finished' | 'absent' | 'moving'
 
 export interface RowLedger {
@@ -268,8 +346,24 @@ export interface RowLedger {
    */
   release(requests: readonly BeginRequest[]): Promise<readonly boolean[]>
   finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]>
+  /**
+   * Protocol, mover 2. An open verdict is closed as `moved`. From here on the job is counted under `excluded`: no gate
+   * judges it.
+   */
+  move(requests: readonly MoveRequest[]): Promise<readonly MoveAnswer[]>
+  /** Protocol, mover 4: moving at this generation → open; false: it was not (it runs already, or has ended). */
+  arrive(requests: readonly { readonly id: string; readonly gen: number }[]): Promise<readonly boolean[]>
+  /** `MoveRequest.payload` of jobs that are moving; undefined for others. */
+  payloads(ids: readonly string[]): Promise<readonly (string | undefined)[]>
+  /** The moves of a job, oldest first; kept as long as its row, at least. */
+  moves(id: string): Promise<readonly MoveNote[]>
   /** Open → finished(cancelled). */
   cancel(id: string): Promise<CancelAnswer>
+  /**
+   * As `cancel`, also of a job that moves and of a run whose lease is over (in doubt): an operator's word. `running`: its
+   * lease is not over.
+   */
+  discard(id: string): Promise<DiscardAnswer>
   /** Closes an unfinished row because the backend gave the job up: → finished(backend-failed), keeping `error`. */
   closeFailed(id: string, error: StoredError): Promise<boolean>
   /**

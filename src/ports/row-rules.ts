@@ -54,6 +54,13 @@ export const MEASURES = {
   /** `side`: where the run that never came should have run. */
   orphaned: (which: 'pair' | 'control', side: Side): string => `${which}.orphaned.${side}`,
   lateOutcome: (arm: Arm): string => `late-outcome.${arm}`,
+  /** Filed as what the job was until then; what comes after is `excluded`. */
+  movedOut: (side: Side): string => `moved-out.${side}`,
+  movedIn: (side: Side): string => `moved-in.${side}`,
+  /** A failed job that runs again: its end is taken back, so `settled − reopened` have ended. */
+  reopened: (cls: FinishClass, side: Side): string => `reopened.${cls}.${side}`,
+  /** A verdict that was closed because the job was moved. */
+  verdictMoved: (which: 'pair' | 'control'): string => `${which}.moved`,
 } as const
 
 export interface RuleEnvironment {
@@ -85,6 +92,11 @@ export function isOverdue(row: JobRow, { now, settings }: RuleEnvironment): bool
   return row.state !== 'finished' && row.stamp.dueAt + settings.deadlineMs < now
 }
 
+/** Ended, and not as it should have: what `retry` takes up again. */
+export function isFailed(row: JobRow): boolean {
+  return row.class === 'failed' || row.class === 'backend-failed'
+}
+
 export function isInDoubt(row: JobRow, now: number): boolean {
   return row.state === 'running' && row.leaseUntil <= now && row.effectsBegun
 }
@@ -94,15 +106,18 @@ export function isSettled(row: JobRow): boolean {
   return row.state === 'finished' && row.verdict !== 'open' && row.controlVerdict !== 'open'
 }
 
-/** The families under which an increment for this row is filed. */
-export function familiesOf(stamp: RowStamp, env: RuleEnvironment): readonly Family[] {
+/** What an increment of a row is filed by. */
+export type Filed = Pick<JobRow, 'stamp' | 'gen'>
+
+/** The families under which an increment for this row is filed; a job that was moved is judged by no gate. */
+export function familiesOf({ stamp, gen }: Filed, env: RuleEnvironment): readonly Family[] {
   if (isClosed(stamp.dueAt, env)) return ['late']
-  if (stamp.adopted || DOUBTS.has(stamp.reason)) return ['excluded']
+  if (gen > 0 || stamp.adopted || DOUBTS.has(stamp.reason)) return ['excluded']
   return stamp.firstOfKey ? ['job', 'key'] : ['job']
 }
 
-function file(stamp: RowStamp, measures: readonly string[], env: RuleEnvironment): CountKey[] {
-  const families = familiesOf(stamp, env)
+export function file(row: Filed, measures: readonly string[], env: RuleEnvironment): CountKey[] {
+  const families = familiesOf(row, env)
   const keys: CountKey[] = []
   for (const measure of measures) for (const family of families) keys.push(`${family}/${measure}`)
   return keys
@@ -177,7 +192,7 @@ export function pin(
   if (DOUBTS.has(request.reason)) measures.push(MEASURES.unflagged(side))
   if (shadowed) measures.push(MEASURES.shadowWanted(otherSide(side)))
   if (inserted.controlVerdict === 'open') measures.push(MEASURES.controlWanted)
-  return { answer: pinAnswer(inserted, 'pinned'), row: inserted, counts: file(stamp, measures, env) }
+  return { answer: pinAnswer(inserted, 'pinned'), row: inserted, counts: file(inserted, measures, env) }
 }
 
 /** Not `starts`: a run that was released has given its start back, and its copy is there all the same. */
@@ -196,7 +211,7 @@ export function unpin(
   const measures = [MEASURES.refused(row.side)]
   if (row.verdict === 'open') measures.push(MEASURES.shadowShed(otherSide(row.side)))
   if (row.controlVerdict === 'open') measures.push(MEASURES.controlShed)
-  return { answer: undefined, removed: true, counts: file(row.stamp, measures, env) }
+  return { answer: undefined, removed: true, counts: file(row, measures, env) }
 }
 
 export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnvironment): Change<undefined> {
@@ -216,10 +231,10 @@ export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnv
     producer: request.producer,
   }
   const measures = [MEASURES.dispatched('legacy'), MEASURES.route('legacy'), MEASURES.unflagged('legacy')]
-  return { answer: undefined, row: inserted, counts: file(stamp, measures, env) }
+  return { answer: undefined, row: inserted, counts: file(inserted, measures, env) }
 }
 
-function emptyRow(id: string, side: Side, stamp: RowStamp, maxAttempts: number, now: number): JobRow {
+export function emptyRow(id: string, side: Side, stamp: RowStamp, maxAttempts: number, now: number): JobRow {
   return {
     id,
     state: 'open',
@@ -310,7 +325,7 @@ function insertClaimed(request: ClaimRequest, env: RuleEnvironment): Change<Clai
   }
   const how = adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
   const measures = [MEASURES.dispatched(request.side), MEASURES.route(route), how]
-  return { answer: granted(next), row: next, counts: file(stamp, measures, env) }
+  return { answer: granted(next), row: next, counts: file(next, measures, env) }
 }
 
 function failForStarts(row: JobRow, env: RuleEnvironment): Change<ClaimAnswer> {
@@ -370,7 +385,7 @@ function settle(
     leaseUntil: 0,
     slots: outcome === undefined ? row.slots : { ...row.slots, primary: outcome },
   }
-  return { row: dropSlots(next), counts: file(row.stamp, measures, env) }
+  return { row: dropSlots(next), counts: file(row, measures, env) }
 }
 
 export function finish(row: JobRow | undefined, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
@@ -389,11 +404,11 @@ function finishPrimary(row: JobRow | undefined, request: FinishRequest, env: Rul
     if (!outcome.ok) return { answer: refused, counts: [] }
     // A second completion: on the row's own side and generation it is a zombie, elsewhere the promise is broken.
     const same = row.side === side && row.gen === request.gen
-    return { answer: refused, counts: file(row.stamp, [same ? MEASURES.zombie(side) : MEASURES.twice], env) }
+    return { answer: refused, counts: file(row, [same ? MEASURES.zombie(side) : MEASURES.twice], env) }
   }
   if (row.gen !== request.gen || row.state === 'moving') {
     const why = row.state === 'moving' ? 'moving' : 'generation'
-    return { answer: { status: 'refused', why }, counts: file(row.stamp, [MEASURES.zombie(side)], env) }
+    return { answer: { status: 'refused', why }, counts: file(row, [MEASURES.zombie(side)], env) }
   }
   if (!outcome.ok) {
     const held = row.state === 'running' && row.token === token
@@ -404,7 +419,7 @@ function finishPrimary(row: JobRow | undefined, request: FinishRequest, env: Rul
     const failed: JobRow = { ...row, fails: row.fails + 1 }
     if (failed.fails < row.maxAttempts && !request.fatal) {
       const open: JobRow = { ...failed, state: 'open', leaseUntil: 0 }
-      return { ...retry(open), row: open, counts: file(row.stamp, [MEASURES.retried(side)], env) }
+      return { ...retry(open), row: open, counts: file(row, [MEASURES.retried(side)], env) }
     }
     return ended(failed, 'failed', request, env)
   }
@@ -417,7 +432,7 @@ function retry(row: JobRow): Change<FinishAnswer> {
 
 function ended(row: JobRow, cls: FinishClass, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
   const settled = settle(row, cls, request.outcome, env)
-  const extra = request.effectFailed ? file(row.stamp, [MEASURES.effectFailed(row.side)], env) : []
+  const extra = request.effectFailed ? file(row, [MEASURES.effectFailed(row.side)], env) : []
   return {
     // the answer carries both slots even where the stored row has dropped them
     answer: finishedAnswer(settled.row),
@@ -453,7 +468,7 @@ function finishUnrecorded(
   const how = absent.adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
   const measures = [MEASURES.dispatched(request.side), MEASURES.route(absent.route), how]
   const end = ended(row, request.outcome.ok ? 'ok' : 'failed', request, env)
-  return { ...end, counts: [...file(stamp, measures, env), ...end.counts] }
+  return { ...end, counts: [...file(row, measures, env), ...end.counts] }
 }
 
 function finishCopy(
@@ -473,7 +488,7 @@ function finishCopy(
   if (verdict !== 'open') {
     if (verdict !== 'shed' && verdict !== 'orphaned') return { answer, counts: [] }
     const next: JobRow = { ...row, seenArms: [...(row.seenArms ?? []), arm] }
-    return { answer, row: next, counts: file(row.stamp, [MEASURES.lateOutcome(arm)], env) }
+    return { answer, row: next, counts: file(row, [MEASURES.lateOutcome(arm)], env) }
   }
   const next: JobRow = { ...row, slots: { ...row.slots, [arm]: request.outcome } }
   const measure =
@@ -484,7 +499,7 @@ function finishCopy(
   return {
     answer: { status: 'finished', class: cls, ...(filled === undefined ? {} : { pair: filled }) },
     row: next,
-    counts: file(row.stamp, [measure], env),
+    counts: file(row, [measure], env),
     latencies: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
   }
 }
@@ -525,7 +540,7 @@ export function shed(row: JobRow | undefined, which: 'pair' | 'control', env: Ru
   }
   const shadowSide = sideOfArm(row.stamp.route, 'shadow')
   const measure = which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed
-  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row.stamp, [measure], env) }
+  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row, [measure], env) }
 }
 
 export function compare(row: JobRow | undefined, request: CompareRequest, env: RuleEnvironment): Change<boolean> {
@@ -535,7 +550,7 @@ export function compare(row: JobRow | undefined, request: CompareRequest, env: R
   const { class: cls, errors } = request.comparison
   const measures = [MEASURES.compared(request.which, cls)]
   if (request.which === 'pair' && errors !== 'none') measures.push(MEASURES.errors(errors))
-  return { answer: true, row: close(row, request.which, cls), counts: file(row.stamp, measures, env) }
+  return { answer: true, row: close(row, request.which, cls), counts: file(row, measures, env) }
 }
 
 /** Whether a pair (or control) may be called orphaned now. */
@@ -552,7 +567,7 @@ export function orphan(row: JobRow | undefined, which: 'pair' | 'control', env: 
   const { second } = filledOf(row, which)
   const missing: Arm = which === 'pair' ? (second ? 'primary' : 'shadow') : second ? controlBase(row) : 'control'
   const measure = MEASURES.orphaned(which, sideOfArm(row.stamp.route, missing))
-  return { answer: true, row: close(noteSeen(row), which, 'orphaned'), counts: file(row.stamp, [measure], env) }
+  return { answer: true, row: close(noteSeen(row), which, 'orphaned'), counts: file(row, [measure], env) }
 }
 
 // ------------------------------------------------------------------------------------------- cancel, sweeper's notes
@@ -561,6 +576,11 @@ export function cancel(row: JobRow | undefined, env: RuleEnvironment): Change<Ca
   if (row === undefined) return { answer: 'absent', counts: [] }
   if (row.state === 'finished') return { answer: row.class === 'cancelled' ? 'cancelled' : 'finished', counts: [] }
   if (row.state !== 'open') return { answer: row.state, counts: [] }
+  return { ...cancelled(row, env), answer: 'cancelled' }
+}
+
+/** The end of an unfinished row that will not run, whatever copies are left of it. */
+export function cancelled(row: JobRow, env: RuleEnvironment): Omit<Change<unknown>, 'answer'> {
   const measures: string[] = []
   let closed = row
   for (const which of ['pair', 'control'] as const) {
@@ -572,7 +592,7 @@ export function cancel(row: JobRow | undefined, env: RuleEnvironment): Change<Ca
   const settled = settle({ ...closed, seenArms: COPIES }, 'cancelled', undefined, env)
   const late: string = MEASURES.lateOutcome('primary')
   const counts = settled.counts.filter((key) => !key.endsWith(`/${late}`))
-  return { answer: 'cancelled', row: settled.row, counts: [...counts, ...file(row.stamp, measures, env)] }
+  return { row: settled.row, counts: [...counts, ...file(row, measures, env)] }
 }
 
 export function closeFailed(row: JobRow | undefined, error: StoredError, env: RuleEnvironment): Change<boolean> {

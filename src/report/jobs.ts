@@ -1,6 +1,6 @@
 // Where are the jobs? Numbers of jobs by state, side and route, from the counters and the gauges of one snapshot.
 
-import type { Gauges, PresenceRecord } from '../ports/ledger.ts'
+import type { FinishClass, Gauges, PresenceRecord } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import { ROUTES, type Route, SIDES, type Side } from '../vocabulary/job.ts'
 import type { JobsReport, RouteReport, SideReport } from './model.ts'
@@ -21,8 +21,7 @@ function total(per: (side: Side) => number): number {
 
 export function jobsReport(sums: Sums, gauges: Gauges): JobsReport {
   const counted = (measure: (side: Side) => string): number => total((side) => sums.of(measure(side)))
-  const settled = (cls: 'ok' | 'failed' | 'cancelled' | 'backend-failed') =>
-    counted((side) => MEASURES.settled(cls, side))
+  const settled = (cls: FinishClass) => total((side) => endedOn(side, cls, sums))
   const late = (['ok', 'failed', 'cancelled', 'backend-failed'] as const).map((cls) =>
     total((side) => sums.in('late', MEASURES.settled(cls, side))),
   )
@@ -47,16 +46,27 @@ export function jobsReport(sums: Sums, gauges: Gauges): JobsReport {
     zombie: counted(MEASURES.zombie),
     effectFailed: counted(MEASURES.effectFailed),
     unrecorded: counted(MEASURES.unrecorded),
+    moved: counted(MEASURES.movedIn),
+    reopened: total((side) => reopenedOn(side, sums)),
   }
 }
 
+/** Ends that still stand: those of jobs that were run again do not. */
+function endedOn(side: Side, cls: FinishClass, sums: Sums): number {
+  return sums.of(MEASURES.settled(cls, side)) - sums.of(MEASURES.reopened(cls, side))
+}
+
+function reopenedOn(side: Side, sums: Sums): number {
+  return sums.of(MEASURES.reopened('failed', side)) + sums.of(MEASURES.reopened('backend-failed', side))
+}
+
 export function sideReport(side: Side, sums: Sums, gauges: Gauges, live: readonly PresenceRecord[]): SideReport {
-  const backendFailed = sums.of(MEASURES.settled('backend-failed', side))
+  const backendFailed = endedOn(side, 'backend-failed', sums)
   const workers = live.filter((process) => process.works[side] !== undefined)
   return {
     enqueued: sums.of(MEASURES.dispatched(side)),
     done: sums.of(MEASURES.settled('ok', side)),
-    failed: sums.of(MEASURES.settled('failed', side)) + backendFailed,
+    failed: endedOn(side, 'failed', sums) + backendFailed,
     backendFailed,
     cancelled: sums.of(MEASURES.settled('cancelled', side)),
     refused: sums.of(MEASURES.refused(side)),
@@ -71,6 +81,9 @@ export function sideReport(side: Side, sums: Sums, gauges: Gauges, live: readonl
     zombie: sums.of(MEASURES.zombie(side)),
     effectFailed: sums.of(MEASURES.effectFailed(side)),
     unrecorded: sums.of(MEASURES.unrecorded(side)),
+    movedIn: sums.of(MEASURES.movedIn(side)),
+    movedOut: sums.of(MEASURES.movedOut(side)),
+    reopened: reopenedOn(side, sums),
     shadows: {
       wanted: sums.of(MEASURES.shadowWanted(side)),
       shed: sums.of(MEASURES.shadowShed(side)),

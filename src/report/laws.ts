@@ -56,13 +56,13 @@ function jobLaws({ jobs, routes }: Numbers): Law[] {
 }
 
 function closed(pairs: PairCounts): number {
-  return pairs.matched + pairs.mismatched + pairs.ignored + pairs.orphaned + pairs.shed
+  return pairs.matched + pairs.mismatched + pairs.ignored + pairs.orphaned + pairs.shed + pairs.moved
 }
 
 function pairLaws({ comparisons, noise, routes, sides }: Numbers): Law[] {
   const { errors } = comparisons
   const compared = comparisons.compared + comparisons.ignored
-  const classes = 'matched + mismatched + ignored + orphaned + shed + open'
+  const classes = 'matched + mismatched + ignored + orphaned + shed + moved + open'
   return [
     { law: `shadowed = ${classes}`, expected: comparisons.shadowed, found: closed(comparisons) + comparisons.open },
     { law: `controls wanted = ${classes}`, expected: noise.wanted, found: closed(noise) + noise.open },
@@ -95,11 +95,12 @@ function partLaws({ sides, latency, differences, comparisons, noise }: Numbers):
     laws.push({ law, expected, found, atMost: true })
   }
   for (const side of SIDES) {
-    const { running, inDoubt, done, failed, backendFailed, shadows } = sides[side]
+    const { running, inDoubt, done, failed, backendFailed, reopened, shadows } = sides[side]
+    const ran = done + failed - backendFailed + reopened
     const { wait, run, shadowRun } = latency[side]
     atMost(`jobs in doubt on ${side} are running there`, running, inDoubt)
-    atMost(`run times on ${side} are of jobs that ended there`, done + failed - backendFailed, run.n)
-    atMost(`wait times on ${side} are of jobs that ended there`, done + failed - backendFailed, wait.n)
+    atMost(`run times on ${side} are of jobs that ended there`, ran, run.n)
+    atMost(`wait times on ${side} are of jobs that ended there`, ran, wait.n)
     atMost(
       `run times of shadows on ${side} are of shadows that ended there`,
       shadows.done + shadows.failed,

@@ -143,6 +143,10 @@ export interface JobsReport {
   readonly effectFailed: number
   /** Ran while the ledger could not be reached; in no other number. */
   readonly unrecorded: number
+  /** Moves, there and back counted as two; a moved job is judged by no gate. */
+  readonly moved: number
+  /** Failed jobs that were run again at somebody's word; no longer in `failed`. */
+  readonly reopened: number
 }
 
 export interface RouteReport {
@@ -169,6 +173,10 @@ export interface SideReport {
   readonly zombie: number
   readonly effectFailed: number
   readonly unrecorded: number
+  /** Jobs that were moved here, and away from here. */
+  readonly movedIn: number
+  readonly movedOut: number
+  readonly reopened: number
   /** Shadow copies meant for this side. */
   readonly shadows: { readonly wanted: number; readonly shed: number; readonly done: number; readonly failed: number }
   /** Live processes that read this side's queue, and its shadow queue. */
@@ -178,7 +186,7 @@ export interface SideReport {
   readonly versions: readonly string[]
 }
 
-/** `wanted = matched + mismatched + ignored + orphaned + shed + open`. */
+/** `wanted = matched + mismatched + ignored + orphaned + shed + moved + open`. */
 export interface PairCounts {
   /** `matched + mismatched`. */
   readonly compared: number
@@ -187,6 +195,8 @@ export interface PairCounts {
   readonly ignored: number
   readonly orphaned: number
   readonly shed: number
+  /** Never compared, because the job was moved or run again first. */
+  readonly moved: number
   readonly open: number
   /** Outcomes that came after their pair was closed without them. */
   readonly late: number

@@ -58,6 +58,7 @@ function pairCounts(sums: Sums, which: Which, rest: { open: number; shed: number
     mismatched,
     ignored: sums.of(MEASURES.compared(which, 'ignored')),
     orphaned: SIDES.reduce((sum, side) => sum + sums.of(MEASURES.orphaned(which, side)), 0),
+    moved: sums.of(MEASURES.verdictMoved(which)),
     ...rest,
     share: shareOf(mismatched, compared),
     interval: intervalOf(sums, which),

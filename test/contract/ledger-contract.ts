@@ -8,6 +8,7 @@ import { type LedgerBed, type LedgerBench, openBench } from './ledger/bed.ts'
 import { controlContract } from './ledger/control.ts'
 import { differenceContract } from './ledger/differences.ts'
 import { driveContract } from './ledger/drive.ts'
+import { moveContract } from './ledger/moves.ts'
 import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
 import { randomContract } from './ledger/random.ts'
@@ -38,6 +39,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     afterEach(() => current?.close())
 
     describe('rows', () => rowContract(bench))
+    describe('moves', () => moveContract(bench))
     describe('pairs', () => pairContract(bench))
     describe('differences', () => differenceContract(bench))
     describe('tallies', () => tallyContract(bench))

@@ -7,17 +7,21 @@ import type {
   ClaimAnswer,
   ClaimRequest,
   CompareRequest,
+  DiscardAnswer,
   ExtendRequest,
   FinishAnswer,
   FinishRequest,
   Gauges,
   JobRow,
   LedgerSettings,
+  MoveAnswer,
+  MoveRequest,
   NoteRequest,
   PinAnswer,
   PinRequest,
   UnpinOptions,
 } from '../../src/ports/ledger.ts'
+import * as moves from '../../src/ports/move-rules.ts'
 import * as rules from '../../src/ports/row-rules.ts'
 import type { StoredError } from '../../src/vocabulary/outcome.ts'
 
@@ -29,6 +33,7 @@ export class ReferenceLedger {
   readonly counts: Map<string, number> = new Map()
   /** By `epoch histogram bucket`. */
   readonly latencies: Map<string, number> = new Map()
+  readonly #payloads = new Map<string, string>()
   readonly #keys = new Set<string>()
   readonly #settings: LedgerSettings
   readonly #now: () => number
@@ -66,6 +71,22 @@ export class ReferenceLedger {
   }
   finish(request: FinishRequest): FinishAnswer {
     return this.#apply(request.id, (row, env) => rules.finish(row, request, env))
+  }
+  move(request: MoveRequest): MoveAnswer {
+    return this.#apply(request.id, (row, env) => {
+      const change = moves.move(row, request, env)
+      if (change.row !== undefined) this.#payloads.set(request.id, request.payload)
+      return change
+    })
+  }
+  arrive(id: string, gen: number): boolean {
+    return this.#apply(id, (row) => moves.arrive(row, gen))
+  }
+  payload(id: string): string | undefined {
+    return this.rows.get(id)?.state === 'moving' ? this.#payloads.get(id) : undefined
+  }
+  discard(id: string): DiscardAnswer {
+    return this.#apply(id, (row, env) => moves.discard(row, env))
   }
   cancel(id: string): CancelAnswer {
     return this.#apply(id, (row, env) => rules.cancel(row, env))

@@ -17,6 +17,7 @@ export const VERDICT_WORDS: readonly Verdict[] = [
   'matched',
   'mismatched',
   'ignored',
+  'moved',
 ]
 export const ERROR_WORDS = ['none', 'both', 'target-only', 'legacy-only'] as const
 export const WHICH_WORDS = ['pair', 'control'] as const

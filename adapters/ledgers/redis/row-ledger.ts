@@ -14,18 +14,14 @@ import type {
 } from '../../../src/ports/ledger.ts'
 import { isShadowed, sideOf } from '../../../src/vocabulary/job.ts'
 import { ARM_WORDS, CLASS_WORDS, codeOf, ROUTE_WORDS, SIDE_WORDS, VERDICT_WORDS, wordOf } from './codes.ts'
+import { moveLedger } from './move-ledger.ts'
 import { decodeOutcome, encodeOutcome } from './outcome.ts'
 import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
 import { jobRow, readRow, slotsOf, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
-import { Reader, Writer } from './wire.ts'
+import { idArg, Reader, type Writer } from './wire.ts'
 
 const idOf = ({ id }: { readonly id: string }): string => id
-
-/** One id as scripts read a batch of them. */
-function idArg(id: string): Buffer {
-  return new Writer(64).id(id).done()
-}
 
 export function rowLedger(port: Port): RowLedger {
   return {
@@ -65,6 +61,7 @@ export function rowLedger(port: Port): RowLedger {
       }),
     finish: (requests) =>
       runBatch(port, { script: SCRIPTS.finish, items: requests, idOf, write: writeFinish, read: readFinishes }),
+    ...moveLedger(port),
     cancel: async (id) => String(await port.run(SCRIPTS.end, [idArg(id), 'cancel', ''])) as CancelAnswer,
     closeFailed: async (id, error) =>
       String(await port.run(SCRIPTS.end, [idArg(id), 'close', JSON.stringify(error)])) === '1',

@@ -18,6 +18,7 @@ import {
 } from './lua/control.ts'
 import { LUA_CORE, LUA_COUNTS } from './lua/core.ts'
 import { LUA_FINISH } from './lua/finish.ts'
+import { LUA_ARRIVE, LUA_MOVE, LUA_MOVES, LUA_PAYLOADS } from './lua/moves.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
@@ -48,6 +49,10 @@ export const SCRIPTS = {
   hold: script('hold', ...WRITES, LUA_HOLD),
   finish: script('finish', ...WRITES, LUA_FINISH),
   end: script('end', ...WRITES, LUA_END),
+  move: script('move', ...WRITES, LUA_MOVE),
+  arrive: script('arrive', ...WRITES, LUA_ARRIVE),
+  payloads: script('payloads', ...ROWS, LUA_PAYLOADS),
+  moves: script('moves', ...ROWS, LUA_MOVES),
   shed: script('shed', ...WRITES, LUA_SHED),
   orphan: script('orphan', ...WRITES, LUA_ORPHAN),
   compare: script('compare', ...WRITES, LUA_COMPARE),

@@ -117,6 +117,11 @@ export class Writer {
   }
 }
 
+/** One id as scripts read a batch of them. */
+export function idArg(id: string): Buffer {
+  return new Writer(64).id(id).done()
+}
+
 function nibble(code: number): number {
   return code < 58 ? code - 48 : code - 87
 }

@@ -9,6 +9,7 @@ import type {
   CompareRequest,
   ControlLedger,
   ControlState,
+  DiscardAnswer,
   DriveAnswer,
   DriveRequest,
   DriveState,
@@ -18,6 +19,9 @@ import type {
   JobRow,
   LedgerSettings,
   MigrationLedger,
+  MoveAnswer,
+  MoveNote,
+  MoveRequest,
   NoteRequest,
   PinAnswer,
   PinRequest,
@@ -27,11 +31,13 @@ import type {
   Snapshot,
   UnpinOptions,
 } from '../../../src/ports/ledger.ts'
+import * as moveRules from '../../../src/ports/move-rules.ts'
 import * as rules from '../../../src/ports/row-rules.ts'
 import type { StoredError } from '../../../src/vocabulary/outcome.ts'
 import type { SqliteDb, SqliteFile } from '../../sqlite-file.ts'
 import * as control from './control.ts'
 import { keepMismatch, readDifferences, readSamples } from './differences.ts'
+import { forgetMoves, moveOne, readMoves, readPayload } from './moves.ts'
 import * as presence from './presence.ts'
 import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import { prepareMigration, rowTable } from './schema.ts'
@@ -93,6 +99,21 @@ export class SqliteMigration implements MigrationLedger {
   }
   finish(requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]> {
     return this.#each(requests, (unit, q) => unit.finish(q))
+  }
+  move(requests: readonly MoveRequest[]): Promise<readonly MoveAnswer[]> {
+    return this.#each(requests, moveOne)
+  }
+  arrive(requests: readonly { readonly id: string; readonly gen: number }[]): Promise<readonly boolean[]> {
+    return this.#each(requests, (unit, q) => unit.change(q.id, (row) => moveRules.arrive(row, q.gen)))
+  }
+  payloads(ids: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return this.#read((db, mid) => ids.map((id) => readPayload(db, mid, id)))
+  }
+  moves(id: string): Promise<readonly MoveNote[]> {
+    return this.#read((db, mid) => readMoves(db, mid, id))
+  }
+  discard(id: string): Promise<DiscardAnswer> {
+    return this.#one((unit) => unit.change(id, moveRules.discard))
   }
   cancel(id: string): Promise<CancelAnswer> {
     return this.#one((unit) => unit.change(id, rules.cancel))
@@ -167,6 +188,7 @@ export class SqliteMigration implements MigrationLedger {
     const now = Date.now()
     const { merged, slices } = await this.#write((db, mid) => {
       presence.forgetPresence(db, mid, now, retainMs)
+      forgetMoves(db, mid, now)
       // no job is pinned for an epoch that ended so long ago
       db.sql(`DELETE FROM ledger_key WHERE mid = ?1 AND epoch IN (SELECT epoch - 1 FROM ledger_epoch
         WHERE mid = ?1 AND record ->> 'startedAt' < ?2)`).run(mid, now - retainMs)

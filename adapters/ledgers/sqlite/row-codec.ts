@@ -39,7 +39,9 @@ export function idOf(key: RowKey): string {
 
 // Positions in these lists are stored: add at the end only.
 const STATES: readonly RowState[] = ['open', 'running', 'moving', 'finished']
-const VERDICTS: readonly Verdict[] = ['none', 'open', 'shed', 'orphaned', 'matched', 'mismatched', 'ignored']
+const VERDICTS: readonly Verdict[] = [
+  ...(['none', 'open', 'shed', 'orphaned', 'matched', 'mismatched', 'ignored', 'moved'] as const),
+]
 const CLASSES: readonly (FinishClass | undefined)[] = [undefined, 'ok', 'failed', 'cancelled', 'backend-failed']
 const REASONS: readonly DecisionReason[] = [
   ...(['flag', 'forced', 'latch', 'ceiling', 'not-shadowable', 'flag-doubt', 'flag-missing', 'flag-off'] as const),

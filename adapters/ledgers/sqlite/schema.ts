@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS ledger_audit (seq INTEGER PRIMARY KEY AUTOINCREMENT, 
   action TEXT, why TEXT, data TEXT);
 CREATE INDEX IF NOT EXISTS ledger_audit_of ON ledger_audit (mid, seq);
 CREATE TABLE IF NOT EXISTS ledger_drive (mid INTEGER PRIMARY KEY, revision INTEGER, driven INTEGER, token TEXT, record TEXT);
+CREATE TABLE IF NOT EXISTS ledger_moving (mid INTEGER, id, payload TEXT, PRIMARY KEY (mid, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_move (mid INTEGER, id, gen INTEGER, at INTEGER, note TEXT, until INTEGER,
+  PRIMARY KEY (mid, id, gen)) WITHOUT ROWID;
 `
 const TABLE_NAMES = [...TABLES.matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)].map(([, name]) => name as string)
 
@@ -118,6 +121,7 @@ export function rowTexts(mid: number): RowTexts {
 export interface SliceTexts {
   readonly find: string
   readonly put: string
+  readonly remove: string
 }
 const sliceTextsKnown = new Map<number, SliceTexts>()
 
@@ -125,6 +129,7 @@ export function sliceTexts(sid: number): SliceTexts {
   return remembered(sliceTextsKnown, sid, () => ({
     find: `SELECT v FROM ${sliceTable(sid)} WHERE id = ?`,
     put: `INSERT OR REPLACE INTO ${sliceTable(sid)} VALUES (?, ?)`,
+    remove: `DELETE FROM ${sliceTable(sid)} WHERE id = ?`,
   }))
 }
 

@@ -4,8 +4,9 @@
 import type { FinishAnswer, FinishRequest, JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
 import { bucketStart, type Change, finish, isSettled, type RuleEnvironment } from '../../../src/ports/row-rules.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
+import { dropPayload, keepMoves } from './moves.ts'
 import { bodyOf, keyOf, type LiveRecord, type RowKey, rowOfLive, slotsText, statusOf } from './row-codec.ts'
-import { type RowTexts, rowTexts } from './schema.ts'
+import { type RowTexts, rowTexts, sliceTexts } from './schema.ts'
 import { currentSlice, findSettled, putSettled, type Slice, slicesOf } from './slices.ts'
 import { Tallies } from './tallies.ts'
 
@@ -116,6 +117,11 @@ export class Unit {
     return change.answer
   }
 
+  /** Of the row found last. */
+  get key(): RowKey {
+    return this.#key
+  }
+
   /** First job of its key in this epoch. */
   firstOfKey(epoch: number, slot: number | undefined): boolean {
     if (slot === undefined) return true
@@ -137,6 +143,7 @@ export class Unit {
 
   #store<A>(before: JobRow | undefined, change: Change<A>): A {
     const { row } = change
+    if (before?.state === 'moving' && row !== undefined && row.state !== 'moving') dropPayload(this)
     if (row !== undefined) this.#put(row, before)
     else if (change.removed === true) this.#remove()
     const of = row ?? before
@@ -147,6 +154,7 @@ export class Unit {
   #put(row: JobRow, before?: JobRow): void {
     const place = this.#place
     if (!isSettled(row)) {
+      if (typeof place === 'object') this.db.sql(sliceTexts(place.sid).remove).run(this.#key)
       const sameSlots = place === 'live' && row.slots === before?.slots
       this.#write(sameSlots ? this.#texts.update : this.#texts.replace, row, !sameSlots)
     } else if (typeof place === 'object') {
@@ -157,6 +165,7 @@ export class Unit {
       const slice = currentSlice(this.db, this.mid, slices, this.env.now, this.env.settings)
       if (slice !== slices[0]) this.#slices = [slice, ...slices]
       putSettled(this.db, slice, this.#key, row)
+      if (row.gen > 0) keepMoves(this, slice.last + this.env.settings.retainMs)
     }
   }
 

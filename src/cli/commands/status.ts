@@ -152,6 +152,6 @@ function jobsText({ jobs }: MigrationReport): string {
 
 function pairsText({ comparisons }: MigrationReport): string {
   if (comparisons.shadowed === 0) return 'nothing shadowed yet'
-  const shown = ['matched', 'mismatched', 'ignored', 'orphaned', 'shed', 'open'] as const
+  const shown = ['matched', 'mismatched', 'ignored', 'orphaned', 'shed', 'moved', 'open'] as const
   return shown.map((key) => `${key} ${formatCount(comparisons[key])}`).join('  ')
 }

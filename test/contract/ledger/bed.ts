@@ -11,6 +11,7 @@ import type {
   LedgerSettings,
   LedgerSpec,
   MigrationLedger,
+  MoveRequest,
   NoteRequest,
   PinRequest,
   Presence,
@@ -113,6 +114,13 @@ export function controlOf(id: string, over: Partial<FinishRequest> = {}): Finish
   return finishOf(id, { arm: 'control', side: 'legacy', token: 'control-token', ...over })
 }
 
+export function moveOf(id: string, over: Partial<MoveRequest> = {}): MoveRequest {
+  return {
+    ...{ id, gen: 0, from: 'legacy', to: 'target', kind: 'move', payload: `{"of":"${id}"}`, leaseMs: 60_000 },
+    ...{ by: 'op@host', ...over },
+  }
+}
+
 export function noteOf(id: string, over: Partial<NoteRequest> = {}): NoteRequest {
   return {
     ...{ id, epoch: 0, dueAt: Date.now(), reason: 'ledger-unavailable', maxAttempts: 3, group: 5 },
@@ -165,7 +173,7 @@ export async function counted(m: MigrationLedger, act: () => Promise<unknown>): 
   return added
 }
 
-/** Matched + mismatched + ignored + orphaned + shed + open against wanted; they are equal at any time. */
+/** Matched + mismatched + ignored + orphaned + shed + moved + open against wanted; they are equal at any time. */
 export function sumLaw(snapshot: Snapshot, which: 'pair' | 'control'): { accounted: number; wanted: number } {
   const sum = (...starts: string[]): number =>
     Object.entries(countsOf(snapshot))
@@ -174,7 +182,7 @@ export function sumLaw(snapshot: Snapshot, which: 'pair' | 'control'): { account
       .reduce((total, [, n]) => total + n, 0)
   const kind = which === 'pair' ? 'shadow' : 'control'
   const open = which === 'pair' ? snapshot.gauges.pairsOpen : snapshot.gauges.controlsOpen
-  const closed = ['matched', 'mismatched', 'ignored', 'orphaned'].map((cls) => `${which}.${cls}`)
+  const closed = ['matched', 'mismatched', 'ignored', 'orphaned', 'moved'].map((cls) => `${which}.${cls}`)
   return { accounted: sum(...closed, `${kind}.shed`) + open, wanted: sum(`${kind}.wanted`) }
 }
 

@@ -14,6 +14,7 @@ import {
   type LedgerBench,
   MATCHED,
   mismatch,
+  moveOf,
   noteOf,
   ok,
   pinOf,
@@ -35,7 +36,7 @@ const ids = fc.constantFrom('a', 'b', 'c')
 const sides = fc.constantFrom<Side>('legacy', 'target')
 const tokens = fc.constantFrom('t1', 't2')
 const which = fc.constantFrom<'pair' | 'control'>('pair', 'control')
-const gens = fc.constantFrom(0, 0, 0, 0, 1)
+const gens = fc.constantFrom(0, 0, 0, 0, 1, 1, 2)
 const leases = fc.constantFrom(60_000, 60_000, 0)
 const error = { name: 'Error', message: 'gone', code: 'E_GONE' }
 
@@ -74,6 +75,25 @@ const finishes = fc
     }),
   )
 const compares = fc.record({ id: ids, which, comparison: fc.constantFrom(MATCHED, IGNORED, mismatch()) })
+const moves = fc
+  .record({
+    ...{ id: ids, gen: gens, from: sides, to: sides, leaseMs: leases, payload: fc.constantFrom('{"n":1}', '"é"') },
+    ...{ kind: fc.constantFrom('move' as const, 'move' as const, 'force' as const, 'retry' as const) },
+    ...{ absent: fc.boolean(), adopted: fc.boolean(), fails: fc.constantFrom(0, 1, 9) },
+  })
+  .map(({ absent, adopted, fails, ...over }) => {
+    const where = {
+      route: 'legacy',
+      epoch: 0,
+      dueAt: Date.now(),
+      maxAttempts: 2,
+      fails,
+      adopted,
+      fenced: !adopted,
+    } as const
+    return moveOf(over.id, { ...over, ...(absent ? { absent: where } : {}) })
+  })
+const arrivals = fc.record({ id: ids, gen: fc.constantFrom(0, 1, 1, 2, 3) })
 const runs = fc.record({ id: ids, gen: gens, token: tokens })
 const pairs = fc.record({ id: ids, which })
 
@@ -126,6 +146,30 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       q,
       (m) => m.shed([q]),
       (r) => r.shed(q.id, q.which),
+    ),
+  ),
+  list(moves).map((q) =>
+    step(
+      'move',
+      q,
+      (m) => m.move(q),
+      (r) => q.map((x) => r.move(x)),
+    ),
+  ),
+  list(arrivals).map((q) =>
+    step(
+      'arrive',
+      q,
+      (m) => m.arrive(q),
+      (r) => q.map((x) => r.arrive(x.id, x.gen)),
+    ),
+  ),
+  ids.map((id) =>
+    step(
+      'discard',
+      id,
+      (m) => m.discard(id),
+      (r) => r.discard(id),
     ),
   ),
   runs.map((q) =>
@@ -242,6 +286,8 @@ export function randomContract(bench: () => LedgerBench): void {
         for (const id of ['a', 'b', 'c']) {
           expect(comparable(await m.row(id)), id).toEqual(comparable(reference.rows.get(id)))
         }
+        const three = ['a', 'b', 'c']
+        expect(await m.payloads(three)).toEqual(three.map((id) => reference.payload(id)))
         const snapshot = await m.snapshot()
         const { counts, latencies } = byEpoch(snapshot)
         expect(counts).toEqual(Object.fromEntries(reference.counts))
@@ -252,7 +298,7 @@ export function randomContract(bench: () => LedgerBench): void {
           expect(accounted, kind).toBe(wanted)
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 400 },
     )
   })
 }

@@ -60,11 +60,11 @@ local function bucketOf(epoch, due)
   return lastTally
 end
 
--- the sums under which an increment for a row with these static bits is filed
-local function sumsOf(st, epoch, due)
+-- the sums under which an increment for a row with these static bits and this generation is filed
+local function sumsOf(st, epoch, due, gen)
   local tally = bucketOf(epoch, due)
   if tally.closed then return tally.late end
-  if band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then return tally.excluded end
+  if gen > 0 or band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then return tally.excluded end
   if band(st, 256) ~= 0 then return tally.both end
   return tally.job
 end

@@ -51,7 +51,7 @@ local function succeed(id, item)
   -- neither moving, nor with a verdict, nor lost
   if mu > 8191 or band(mu, 504) ~= 0 or gen ~= item.gen or lost ~= 0 then return false end
   local side = band(rshift(st, 15), 1)
-  local sums, measure = sumsOf(st, epoch, due), OK[side]
+  local sums, measure = sumsOf(st, epoch, due, gen), OK[side]
   sums[measure] = (sums[measure] or 0) + 1
   if band(item.flags, 32) ~= 0 then
     measure = 'effect-failed.' .. SIDES[side]
@@ -71,6 +71,7 @@ local function succeed(id, item)
   dues[due] = (dues[due] or 0) - 1
   push(udel, id)
   raw[id] = false
+  if gen > 0 then keepMoves(id) end
   answer('0')
   return true
 end

@@ -45,7 +45,7 @@ for i = 1, #ids do
       st = st + 256
     end
     local side, due, mu = band(rshift(st, 15), 1), now + delay, 0
-    local sums = sumsOf(st, epoch, due)
+    local sums = sumsOf(st, epoch, due, 0)
     if st % 2 == 1 then
       mu = band(flags, 2) ~= 0 and 72 or 8
       add(sums, 'shadow.wanted.' .. SIDES[1 - side])

@@ -1,8 +1,9 @@
 // The rows that a script works on: read at once at its start, changed in Lua, written at once at its end.
 //
 // `u` holds open, running and moving rows; `f` finished ones with an open verdict; `r` is the set of running ids; `x`
-// holds the outcomes of shadowed rows by arm. A row goes from `u` to `f` to a settled bucket and never back, so that a
-// scan of `u` and then `f` misses none. The first write of a script is always one that full memory refuses: nothing is
+// holds the outcomes of shadowed rows by arm. A row goes from `u` to `f` to a settled bucket, so that a scan of `u` and
+// then `f` misses none; it comes back only when a failed job is run again. `mv` holds what a moving job is to be sent
+// with, `mn` and the id its moves. The first write of a script is always one that full memory refuses: nothing is
 // deleted in a script that fails, because nothing rolls back.
 
 export const LUA_ROWS = `
@@ -57,7 +58,7 @@ local function shadowSide(row) return SIDES[1 - rshift(routeOf(row), 1)] end
 
 -- files measures under the families of this row; nils are left out
 local function count(row, ...)
-  local sums = sumsOf(row.st, row.epoch, row.due)
+  local sums = sumsOf(row.st, row.epoch, row.due, row.gen)
   for i = 1, select('#', ...) do
     local measure = select(i, ...)
     if measure then sums[measure] = (sums[measure] or 0) + 1 end
@@ -116,6 +117,7 @@ end
 
 -- what the end of the script writes at once
 local uset, fset, xset, udel, fdel, xdel, sadd, srem = { U }, { F }, { X }, { U }, { F }, { X }, { R }, { R }
+local mdel = { base .. 'mv' }
 local function push(list, value) list[#list + 1] = value end
 
 local changed = {}
@@ -141,6 +143,8 @@ local function flushRows()
     local id, row = changed[i], changed[i + 1]
     local home = row.home
     local settled = isSettled(row)
+    if row.was == 2 and row.state ~= 2 then push(mdel, id) end
+    if row.gen > 0 and row.state == 3 and row.was ~= 3 then keepMoves(id) end
     if row.state == 1 and not row.gone then
       if row.was ~= 1 then push(sadd, id) end
     elseif row.was == 1 then push(srem, id) end
@@ -160,9 +164,10 @@ local function flushRows()
       else
         push(uset, id)
         push(uset, writeRow(row))
+        if home == 'f' then push(fdel, id) elseif home == 's' then removeSettled(id, row) end
       end
     end
-    if row.slotted and (settled or row.gone) then
+    if row.slotted and (settled or row.gone or row.cleared) then
       push(xdel, 'p' .. id)
       push(xdel, 's' .. id)
       push(xdel, 'c' .. id)
@@ -176,6 +181,7 @@ local function flushRows()
   if #fdel > 1 then call('HDEL', spread(fdel)) end
   if #xdel > 1 then call('HDEL', spread(xdel)) end
   if #srem > 1 then call('SREM', spread(srem)) end
+  if #mdel > 1 then call('HDEL', spread(mdel)) end
 end
 
 -- the primary's end: row, slot and counts in one step; silent: a cancelled job's end is never late

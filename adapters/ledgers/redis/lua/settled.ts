@@ -190,6 +190,15 @@ local function replaceSettled(id, row)
   call('HSET', row.bucket, id, value)
 end
 
+-- of a job that has ended: the notes of its moves go with its row
+local function keepMoves(id) call('PEXPIRE', base .. 'mn' .. id, string.format('%.0f', retainMs + sliceMs)) end
+
+-- a failed job that is run again
+local function removeSettled(id, row)
+  call('HDEL', row.bucket, id)
+  if row.elsewhere then call('DEL', base .. 'v' .. id) end
+end
+
 local function find(id)
   local row = load(id)
   if row or cache[id] == false then return row end

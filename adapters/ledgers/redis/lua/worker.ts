@@ -115,16 +115,18 @@ flushRows()
 return table.concat(letters)
 `
 
-/** cancel, closeFailed, markLost of one id: ARGV[6] what, ARGV[7] error or 1/0. */
+/** cancel, discard, closeFailed, markLost of one id: ARGV[6] what, ARGV[7] error or 1/0. */
 export const LUA_END = `
 readIds()
 local id, what, detail = ids[1], ARGV[6], ARGV[7]
 local answer = '0'
-if what == 'cancel' then
+if what == 'cancel' or what == 'discard' then
   local row = find(id)
+  local done = what == 'cancel' and 'cancelled' or 'discarded'
   if not row then answer = 'absent'
-  elseif row.state == 3 then answer = row.class == 2 and 'cancelled' or 'finished'
-  elseif row.state ~= 0 then answer = row.state == 1 and 'running' or 'moving'
+  elseif row.state == 3 then answer = row.class == 2 and done or 'finished'
+  elseif what == 'discard' and row.state == 1 and row.lease > now then answer = 'running'
+  elseif what == 'cancel' and row.state ~= 0 then answer = row.state == 1 and 'running' or 'moving'
   else
     count(row, row.verdict == 1 and 'pair.orphaned.' .. primarySide(row) or nil,
       row.control == 1 and 'control.orphaned.legacy' or nil)
@@ -134,7 +136,7 @@ if what == 'cancel' then
     row.seen = 3
     weigh(row, 1)
     settle(id, row, 2, nil, true)
-    answer = 'cancelled'
+    answer = done
   end
 else
   local row = load(id)
