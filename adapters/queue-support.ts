@@ -1,6 +1,6 @@
-// What the queue adapters on a Redis share: late loading, clean errors, bounded waiting, and how a parked job is stored.
+// What the queue adapters on a Redis share: late loading, clean errors, bounded waiting.
 
-import type { Delivery, EnqueueAnswer, OutgoingJob, ParkedJob, ParkReason } from '../src/ports/queue.ts'
+import type { EnqueueAnswer, OutgoingJob } from '../src/ports/queue.ts'
 import type { CutoverErrorCode } from '../src/vocabulary/errors.ts'
 import { CutoverError } from '../src/vocabulary/errors.ts'
 
@@ -9,6 +9,9 @@ export const OPEN_TIMEOUT_MS = 5_000
 export const CALL_TIMEOUT_MS = 10_000
 /** Failed jobs of ours that stay to be looked at; older ones are removed. */
 export const KEPT_FAILED = 1_000
+
+/** A count of single jobs looks at this many at most. */
+export const MOST_LOOKED_AT = 5_000
 
 /** Loads a backend's library, or says what to install. */
 export async function loadLibrary(adapter: string, install: string, load: () => Promise<unknown>): Promise<unknown> {
@@ -101,6 +104,16 @@ export async function inChunks(
   return (await Promise.all(chunks)).flat()
 }
 
+/** Answers of hundreds of ids a call, calls that overlap: `ask` gives a digit an id, `1` for true. */
+export async function inPacks(
+  backendIds: readonly string[],
+  ask: (ids: readonly string[]) => Promise<unknown>,
+): Promise<readonly boolean[]> {
+  const packs: Promise<unknown>[] = []
+  for (let at = 0; at < backendIds.length; at += 250) packs.push(ask(backendIds.slice(at, at + 250)))
+  return (await Promise.all(packs)).flatMap((digits) => Array.from(String(digits), (digit) => digit === '1'))
+}
+
 /** `payload-too-large` or `payload-not-json`, or undefined. Encodes only what may be too large. */
 export function payloadFault(adapter: string, data: unknown, limit: number): CutoverError | undefined {
   // A character becomes at most 6 bytes (`\u0000`): what is far below the limit need not be encoded to know it.
@@ -148,56 +161,4 @@ export function jsonResult(result: unknown): unknown {
   } catch {
     return undefined
   }
-}
-
-/** The line in front of a parked job's own record. */
-export interface ParkNote {
-  readonly reason: ParkReason
-  readonly parkedAt: number
-  readonly runAt: number
-  readonly priority?: number
-  readonly attempts: number
-  readonly attemptsMade: number
-  readonly backoff?: { readonly delayMs: number }
-}
-
-export function parkNote(
-  delivery: Delivery,
-  reason: ParkReason,
-  more: { readonly priority?: number; readonly backoffMs?: number | undefined },
-): string {
-  const now = Date.now()
-  const note: ParkNote = {
-    reason,
-    parkedAt: now,
-    runAt: now,
-    attempts: delivery.attempts,
-    attemptsMade: delivery.attempt - 1,
-    ...(more.priority === undefined || more.priority === 0 ? {} : { priority: more.priority }),
-    ...(more.backoffMs === undefined ? {} : { backoff: { delayMs: more.backoffMs } }),
-  }
-  return JSON.stringify(note)
-}
-
-/** Reads `NOTE\nRECORD`; `dataOf` finds the payload in the backend's record. */
-export function parkedJob(backendId: string, stored: string, dataOf: (record: string) => unknown): ParkedJob {
-  const end = stored.indexOf('\n')
-  const note = JSON.parse(stored.slice(0, end)) as ParkNote
-  return { backendId, data: dataOf(stored.slice(end + 1)), ...note }
-}
-
-/** Reads a hash step by step, so that a long park list never blocks the server. */
-export async function scanParked(
-  scan: (cursor: string, count: number) => Promise<unknown>,
-  limit: number,
-  read: (id: string, stored: string) => ParkedJob,
-): Promise<readonly ParkedJob[]> {
-  const found = new Map<string, ParkedJob>()
-  let cursor = '0'
-  do {
-    const [next, flat] = (await scan(cursor, Math.min(limit, 200))) as [string, string[]]
-    for (let at = 0; at < flat.length; at += 2) found.set(flat[at]!, read(flat[at]!, flat[at + 1]!))
-    cursor = next
-  } while (cursor !== '0' && found.size < limit)
-  return [...found.values()].sort((a, b) => a.parkedAt - b.parkedAt).slice(0, limit)
 }

@@ -247,7 +247,7 @@ export class Cutover<I, J, R, E, L, T> {
     // The row decides; the copy is only tidied away, and a worker that finds it acks it without running.
     if (answer === 'cancelled' && row !== undefined && runtime.settings[row.side].capabilities.remove) {
       try {
-        await (await runtime.queue(row.side)).remove(backendIdOf(id, row.gen, 'primary'))
+        await (await runtime.queue(row.side)).remove([backendIdOf(id, row.gen, 'primary')])
       } catch (cause) {
         this.#log.debug({ err: cause, migration: name, id }, 'the copy of a cancelled job is left to its worker')
       }

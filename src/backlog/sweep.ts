@@ -231,13 +231,16 @@ class Pass {
     }
   }
 
+  /** `late`, `damaged` and what a mover took stay where they are, visible. */
   async #parkedIn(queue: Queue): Promise<void> {
-    for (const job of await queue.parked({ limit: PAGE })) {
-      // `late`, `damaged` and what a mover took stay where they are, visible
-      if (job.reason !== 'deferred' && job.reason !== 'newer') continue
-      if (job.runAt > Date.now()) continue
-      if (await queue.unpark(job.backendId)) this.result.unparked += 1
-    }
+    const reasons = ['deferred', 'newer'] as const
+    let cursor: string | undefined
+    do {
+      const page = await queue.parked({ reasons, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+      const due = page.jobs.filter((job) => job.runAt <= Date.now()).map((job) => job.backendId)
+      if (due.length > 0) this.result.unparked += (await queue.unpark(due)).filter(Boolean).length
+      cursor = page.cursor
+    } while (cursor !== undefined && !this.#stopped())
   }
 }
 

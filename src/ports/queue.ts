@@ -1,6 +1,7 @@
 // What a queue backend must offer. An adapter translates and does nothing else: every rule (fencing, attempts,
 // time-outs, comparing) is the library's.
 
+import type { CutoverError } from '../vocabulary/errors.ts'
 import type { Backoff } from '../vocabulary/job.ts'
 
 /** What a backend can do beyond the must; said once, in the adapter's table. */
@@ -39,8 +40,9 @@ export interface OutgoingJob {
   /** Due after this many ms; 0: now. */
   readonly delayMs: number
   readonly priority?: number
-  /** Attempts in all. */
+  /** Attempts in all; for a moved job those that remain, at least 1. */
   readonly attempts: number
+  /** For a moved job what remains of it. */
   readonly backoff?: Backoff
   /**
    * The ledger knows that no job of this id is under way: a record of an ended one (failed, completed, parked as `late`)
@@ -89,29 +91,70 @@ export type Disposition =
 /** `late`: a fenced copy without a row. `deferred`: back to waiting by the sweeper. `moving`: taken by a mover. `newer`: an envelope of a newer version. */
 export type ParkReason = 'late' | 'deferred' | 'moving' | 'newer' | 'damaged'
 
-export interface ParkedJob {
+/** A job as its backend holds it, wherever it is. */
+export interface StoredJob {
   readonly backendId: string
+  /** The stored envelope or plain payload, parsed; where `damaged` is set, what is there as text, or undefined. */
   readonly data: unknown
-  readonly reason: ParkReason
-  readonly parkedAt: number
-  /** Not before this, ms on the backend's clock. */
+  readonly place: QueuePlace
+  /** When it was or will be due, ms on the backend's clock; for one that waits when it came, 0 if not known. */
   readonly runAt: number
+  /** As in {@link Delivery.enqueuedAt}. */
+  readonly enqueuedAt?: number
+  /** Unset or 0: none. */
   readonly priority?: number
+  /** Attempts in all, those made included. */
   readonly attempts: number
+  /** Attempts that failed so far. */
   readonly attemptsMade: number
+  /** What remains of it: the pause after the next attempt that fails. */
   readonly backoff?: Backoff
+  /** True: no worker ever took it. False: one did. Undefined: the backend cannot tell (capability `neverStarted`). */
+  readonly neverStarted: boolean | undefined
+  /** Its record is missing or cannot be read: what is wrong. Such a job is listed and left alone. */
+  readonly damaged?: string
+  /** Something else counts on it where it is (a flow, a schedule): what. `park` and `remove` leave it alone. */
+  readonly held?: string
 }
 
+/** A job that `park` or `remove` may take, as long as it is still there when they come. */
+export interface MovableJob extends StoredJob {
+  readonly place: 'waiting' | 'delayed'
+}
+
+export interface ParkedJob extends StoredJob {
+  readonly place: 'parked'
+  readonly reason: ParkReason
+  readonly parkedAt: number
+}
+
+/** Some of many; `cursor` is what to ask for the next ones with, unset after the last. */
+export interface Page<T> {
+  readonly jobs: readonly T[]
+  readonly cursor?: string
+}
+
+/** A queue is empty when waiting, delayed, running and parked are 0: the others are parts of these. */
 export interface QueueCounts {
   /** Ready to run now. */
   readonly waiting: number
+  /** Due later, pauses between attempts included. */
   readonly delayed: number
   readonly running: number
   readonly failed: number
   readonly parked: number
   /** Age of the oldest ready job, ms; undefined if there is none or the backend cannot tell. */
   readonly oldestReadyMs?: number
+  /** With `detail`: of those waiting and delayed, how many have failed before; unset where they are too many to look at. */
+  readonly retrying?: number
+  /** With `detail`: of those running, how many have a worker that gives no sign of life. */
+  readonly stalled?: number
+  /** With `detail`, where a queue carries jobs of other names too: how many of those waiting, delayed and running are others'. */
+  readonly others?: number
 }
+
+/** Whether jobs may be taken out of a queue: its stored form is private to its library, and known for tested versions only. */
+export type Movability = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
 /** Where a backend says that a job is. */
 export type QueuePlace = 'waiting' | 'delayed' | 'running' | 'failed' | 'completed' | 'parked' | 'absent'
@@ -145,21 +188,38 @@ export interface Queue<Native = unknown> {
   fromNative(args: readonly unknown[]): Delivery<Native>
   /** For a worker of the user's own: resolves with what its processor is to return, or rejects with what it is to throw. */
   toNative(delivery: Delivery<Native>, args: readonly unknown[], disposition: Disposition): Promise<unknown>
-  counts(): Promise<QueueCounts>
+  /** `detail` looks at single jobs, up to some thousands: for a proof, not for every second. */
+  counts(options?: { detail?: boolean }): Promise<QueueCounts>
   /** Where this job is. With `failed` the backend's own reason. */
   find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }>
-  /** True: it was waiting or delayed and is gone. Needs the capability `remove`. */
-  remove(backendId: string): Promise<boolean>
-  parked(options?: { limit?: number }): Promise<readonly ParkedJob[]>
-  /** Puts a parked job back to waiting under its id, then removes it from the park list. False: it was not parked. */
-  unpark(backendId: string): Promise<boolean>
-  /** Removes a parked job for good. */
-  dropParked(backendId: string): Promise<boolean>
-  /** Lists up to `limit` waiting or delayed jobs, oldest first. Needs the capability `list`. */
-  list(options: {
-    place: 'waiting' | 'delayed'
-    limit: number
-  }): Promise<readonly { backendId: string; data: unknown }[]>
+  /** This job, wherever it is; undefined if the backend has no record of it. */
+  read(backendId: string): Promise<StoredJob | undefined>
+  /**
+   * Waiting or delayed jobs, a page at a time, those that run first first. A job that stays where it is while the pages
+   * are read is listed at least once, also while others come, run or are taken. A page may be shorter than `limit`
+   * (large jobs) or empty and yet have a `cursor`. Needs the capability `list`.
+   */
+  list(options: { place: 'waiting' | 'delayed'; limit: number; cursor?: string }): Promise<Page<MovableJob>>
+  /**
+   * Why `enqueue` would refuse this job for what it is: `payload-too-large`, `payload-not-json`, `capability-missing`,
+   * `option-invalid`. Asks and stores nothing.
+   */
+  refusal(job: OutgoingJob): CutoverError | undefined
+  /** Asked before jobs are taken out for another queue. */
+  movable(): Promise<Movability>
+  /**
+   * From waiting or delayed into the park list, each in one atomic step, hundreds in one call. False: it was neither
+   * (a running one never is), or it is held. Parked jobs do not expire. Needs the capability `remove`.
+   */
+  park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]>
+  /** True: it was waiting or delayed and is gone; hundreds in one call. Needs the capability `remove`. */
+  remove(backendIds: readonly string[]): Promise<readonly boolean[]>
+  /** Parked jobs, of these reasons where given, in no order across pages; `limit` (500) is about how many a page holds. */
+  parked(options?: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string }): Promise<Page<ParkedJob>>
+  /** Puts parked jobs back under their ids, as they were, to be run when due. False: it was not parked. */
+  unpark(backendIds: readonly string[]): Promise<readonly boolean[]>
+  /** Removes parked jobs for good. False: it was not parked. */
+  dropParked(backendIds: readonly string[]): Promise<readonly boolean[]>
   /** The sibling queue for shadow and control copies (`email` → `email.shadow`), over the same connection where it can. */
   shadow(): Queue<Native>
   /** Closes what it opened itself; what was handed in stays open. */

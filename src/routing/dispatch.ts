@@ -170,7 +170,7 @@ export class Dispatcher {
       // the queue may have taken it all the same: without a row it would only be parked
       const queue = await this.#o.queue(side)
       const taken = sent.status === 'fulfilled' && sent.value.status === 'accepted'
-      if (taken && queue.capabilities.remove) await queue.remove(outgoing.backendId)
+      if (taken && queue.capabilities.remove) await queue.remove([outgoing.backendId])
       return await this.#pinFailed(job, pinned.reason)
     }
     const first = sent.status === 'fulfilled' ? sent.value : ({ status: 'unknown', cause: sent.reason } as const)

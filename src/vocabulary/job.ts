@@ -99,4 +99,6 @@ export interface Stamp {
 /** What happens to a job that failed: exponential, the first pause `delayMs`, doubling. */
 export interface Backoff {
   readonly delayMs: number
+  /** Every pause is `delayMs`: of jobs that code without the library gave such pauses. */
+  readonly fixed?: boolean
 }

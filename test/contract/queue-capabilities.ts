@@ -4,7 +4,19 @@ import { expect } from 'vitest'
 import type { CapabilityName, Queue } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
 import type { Bench, UnseenCapability } from './queue-kit.ts'
-import { ACK, enqueueAll, eventually, expectMissing, job, jobs, placed, refusal } from './queue-kit.ts'
+import {
+  ACK,
+  allParked,
+  enqueueAll,
+  eventually,
+  expectMissing,
+  job,
+  jobs,
+  placed,
+  refusal,
+  removeOne,
+  unparkOne,
+} from './queue-kit.ts'
 
 interface CapabilityCheck {
   declared(queue: Queue, bench: Bench): Promise<void>
@@ -99,7 +111,7 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
       await enqueueAll(queue, [one])
       await bench.work(queue, (_delivery, _run, runs) => (runs.length === 1 ? { kind: 'defer', delayMs: 60_000 } : ACK))
       await placed(queue, one.backendId, 'parked')
-      const [parked] = await queue.parked()
+      const [parked] = await allParked(queue)
       expect(parked).toMatchObject({
         backendId: one.backendId,
         reason: 'deferred',
@@ -108,8 +120,8 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
         attemptsMade: 0,
       })
       expect(parked!.runAt - parked!.parkedAt).toBeGreaterThan(50_000)
-      expect(await queue.unpark(one.backendId)).toBe(true)
-      expect(await queue.parked()).toEqual([])
+      expect(await unparkOne(queue, one.backendId)).toBe(true)
+      expect(await allParked(queue)).toEqual([])
     },
   },
   list: {
@@ -117,15 +129,15 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
       const waiting = jobs(6)
       await enqueueAll(queue, waiting)
       const ids = (list: readonly { backendId: string }[]): string[] => list.map((one) => one.backendId)
-      expect(await queue.list({ place: 'waiting', limit: 100 })).toEqual(
-        waiting.map(({ backendId, data }) => expect.objectContaining({ backendId, data })),
+      expect((await queue.list({ place: 'waiting', limit: 100 })).jobs).toEqual(
+        waiting.map(({ backendId, data }) => expect.objectContaining({ backendId, data, place: 'waiting' })),
       )
-      expect(ids(await queue.list({ place: 'waiting', limit: 2 }))).toEqual(ids(waiting.slice(0, 2)))
+      expect(ids((await queue.list({ place: 'waiting', limit: 2 })).jobs)).toEqual(ids(waiting.slice(0, 2)))
       if (!queue.capabilities.delay) return
       const delayed = [job({ delayMs: 60_000 }), job({ delayMs: 120_000 })]
       await enqueueAll(queue, delayed)
-      expect(ids(await queue.list({ place: 'delayed', limit: 100 }))).toEqual(ids(delayed))
-      expect(await queue.list({ place: 'waiting', limit: 100 })).toHaveLength(6)
+      expect(ids((await queue.list({ place: 'delayed', limit: 100 })).jobs)).toEqual(ids(delayed))
+      expect((await queue.list({ place: 'waiting', limit: 100 })).jobs).toHaveLength(6)
     },
     undeclared: (queue) => expectMissing(queue, 'list', () => queue.list({ place: 'waiting', limit: 1 })),
   },
@@ -144,15 +156,15 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
       })
       await work.until((runs) => runs.length === 1)
       await enqueueAll(queue, [waiting, kept])
-      expect(await queue.remove(running.backendId)).toBe(false)
-      expect(await queue.remove('never_seen')).toBe(false)
-      expect(await queue.remove(waiting.backendId)).toBe(true)
-      expect(await queue.remove(waiting.backendId)).toBe(false)
+      expect(await removeOne(queue, running.backendId)).toBe(false)
+      expect(await removeOne(queue, 'never_seen')).toBe(false)
+      expect(await removeOne(queue, waiting.backendId)).toBe(true)
+      expect(await removeOne(queue, waiting.backendId)).toBe(false)
       expect(await queue.find(waiting.backendId)).toMatchObject({ place: 'absent' })
       if (queue.capabilities.delay) {
         const delayed = job({ delayMs: 60_000 })
         await enqueueAll(queue, [delayed])
-        expect(await queue.remove(delayed.backendId)).toBe(true)
+        expect(await removeOne(queue, delayed.backendId)).toBe(true)
         expect(await queue.find(delayed.backendId)).toMatchObject({ place: 'absent' })
       }
       await enqueueAll(queue, [waiting])
@@ -160,7 +172,7 @@ const CHECKS: Readonly<Record<CapabilityName, CapabilityCheck>> = {
       await work.until((runs) => runs.length === 3)
       expect(work.runs.map((run) => run.id)).toEqual([running.backendId, kept.backendId, waiting.backendId])
     },
-    undeclared: (queue) => expectMissing(queue, 'remove', () => queue.remove('some_id')),
+    undeclared: (queue) => expectMissing(queue, 'remove', () => removeOne(queue, 'some_id')),
   },
   neverStarted: proven('neverStarted'),
   pause: proven('pause'),

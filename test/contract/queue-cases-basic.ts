@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import type { ParkReason } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
-import { ACK, enqueueAll, eventually, job, jobs, placed, refusal } from './queue-kit.ts'
+import { ACK, allParked, dropOne, enqueueAll, eventually, job, jobs, placed, refusal, unparkOne } from './queue-kit.ts'
 
 const MINUTES = 600_000
 
@@ -183,7 +183,7 @@ export const BASIC_CASES: readonly Case[] = [
       )
       const other = await bench.queue()
       const parked = await eventually(
-        () => other.parked(),
+        () => allParked(other),
         (all) => all.length === 5,
       )
       for (const one of list) {
@@ -193,18 +193,17 @@ export const BASIC_CASES: readonly Case[] = [
         expect(Math.abs((copy?.parkedAt ?? 0) - Date.now())).toBeLessThan(10_000)
         expect(copy?.runAt).toBeTypeOf('number')
       }
-      expect(await other.parked({ limit: 2 })).toHaveLength(2)
       parking = false
       const [back, gone] = list as [(typeof list)[0], (typeof list)[0]]
-      expect(await other.unpark(back.backendId)).toBe(true)
-      expect(await other.unpark(back.backendId)).toBe(false)
+      expect(await unparkOne(other, back.backendId)).toBe(true)
+      expect(await unparkOne(other, back.backendId)).toBe(false)
       await work.until((runs) => runs.filter((run) => run.id === back.backendId).length === 2)
       expect(work.runs.at(-1)).toMatchObject({ id: back.backendId, data: back.data })
-      expect(await queue.dropParked(gone.backendId)).toBe(true)
-      expect(await queue.dropParked(gone.backendId)).toBe(false)
-      expect(await queue.unpark(gone.backendId)).toBe(false)
+      expect(await dropOne(queue, gone.backendId)).toBe(true)
+      expect(await dropOne(queue, gone.backendId)).toBe(false)
+      expect(await unparkOne(queue, gone.backendId)).toBe(false)
       expect(await queue.find(gone.backendId)).toMatchObject({ place: 'absent' })
-      expect(await queue.parked()).toHaveLength(3)
+      expect(await allParked(queue)).toHaveLength(3)
       expect(await queue.counts()).toMatchObject({ waiting: 0, parked: 3 })
     },
   },

@@ -4,7 +4,18 @@
 import { expect } from 'vitest'
 import type { Disposition, OutgoingJob, Queue, QueuePlace } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
-import { ACK, type Bench, type Deliver, enqueueAll, eventually, job, jobs, placed, type Work } from './queue-kit.ts'
+import {
+  ACK,
+  allParked,
+  type Bench,
+  type Deliver,
+  enqueueAll,
+  eventually,
+  job,
+  jobs,
+  placed,
+  type Work,
+} from './queue-kit.ts'
 
 const ENDINGS = ['failed', 'parked', 'completed'] as const
 const FIRST: Readonly<Record<(typeof ENDINGS)[number], Disposition>> = {
@@ -78,7 +89,7 @@ export const ENDED_CASES: readonly Case[] = [
       )
       // No record of the first is left beside.
       expect(await queue.counts()).toMatchObject({ failed: 0, parked: 0, delayed: 0 })
-      expect(await queue.parked()).toEqual([])
+      expect(await allParked(queue)).toEqual([])
     },
   },
   {
@@ -161,7 +172,7 @@ export const ENDED_CASES: readonly Case[] = [
       await work.consumer?.stop({ timeoutMs: 5_000 })
       // Whether a parked id is known to `enqueue` is the backend's affair.
       await queue.enqueue(list.map((one) => again(one)))
-      const left = await queue.parked()
+      const left = await allParked(queue)
       expect(left.map(({ data }) => (data as { reason: string }).reason).sort()).toEqual([...reasons].sort())
     },
   },

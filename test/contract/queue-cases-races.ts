@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import type { Disposition, Queue } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
 import type { Bench, Deliver, Run } from './queue-kit.ts'
-import { ACK, enqueueAll, eventually, job, jobs } from './queue-kit.ts'
+import { ACK, dropOne, enqueueAll, eventually, job, jobs, removeOne, unparkOne } from './queue-kit.ts'
 
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -44,7 +44,7 @@ export const RACE_CASES: readonly Case[] = [
       // From the newest to the oldest, so that removers and workers meet in the middle.
       const left = [...never, ...list].map((one) => one.backendId)
       const remove = async (queue: Queue): Promise<void> => {
-        for (let id = left.pop(); id !== undefined; id = left.pop()) if (await queue.remove(id)) removed.add(id)
+        for (let id = left.pop(); id !== undefined; id = left.pop()) if (await removeOne(queue, id)) removed.add(id)
       }
       await Promise.all([remove(remover), remove(remover), remove(first)])
       await drained(first)
@@ -64,7 +64,7 @@ export const RACE_CASES: readonly Case[] = [
       const list = jobs(200)
       await enqueueAll(queues[0], list)
       const answers = await Promise.all(
-        list.flatMap(({ backendId }) => [queues[0].remove(backendId), queues[1].remove(backendId)]),
+        list.flatMap(({ backendId }) => [removeOne(queues[0], backendId), removeOne(queues[1], backendId)]),
       )
       expect(answers.filter((answer) => answer)).toHaveLength(200)
       expect(await queues[0].counts()).toMatchObject({ waiting: 0 })
@@ -90,11 +90,11 @@ export const RACE_CASES: readonly Case[] = [
       const sweeper = await bench.queue()
       await enqueueAll(sweeper, list)
       while (ended.size < list.length) {
-        for (const parked of await sweeper.parked({ limit: 50 })) {
+        for (const parked of (await sweeper.parked({ limit: 50 })).jobs) {
           // Every job that ends in 5 is dropped the first time it is met; the others go round again.
           if (parked.backendId.endsWith('5')) {
-            if (await sweeper.dropParked(parked.backendId)) end(parked.backendId, 'dropped')
-          } else await sweeper.unpark(parked.backendId)
+            if (await dropOne(sweeper, parked.backendId)) end(parked.backendId, 'dropped')
+          } else await unparkOne(sweeper, parked.backendId)
         }
         await soon()
         if (errors().length > 0) throw new AggregateError(errors(), 'the worker met errors')

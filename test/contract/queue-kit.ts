@@ -7,6 +7,8 @@ import type {
   Delivery,
   Disposition,
   OutgoingJob,
+  Page,
+  ParkedJob,
   Queue,
   QueueSpec,
 } from '../../src/ports/queue.ts'
@@ -172,6 +174,35 @@ export function jobs(count: number, changes: Partial<OutgoingJob> = {}): Outgoin
 export async function enqueueAll(queue: Queue, list: readonly OutgoingJob[]): Promise<void> {
   const answers = await queue.enqueue(list)
   expect(answers.map((answer) => answer.status)).toEqual(list.map(() => 'accepted'))
+}
+
+/** Of one job. */
+export async function removeOne(queue: Queue, backendId: string): Promise<boolean | undefined> {
+  return (await queue.remove([backendId]))[0]
+}
+
+export async function unparkOne(queue: Queue, backendId: string): Promise<boolean | undefined> {
+  return (await queue.unpark([backendId]))[0]
+}
+
+export async function dropOne(queue: Queue, backendId: string): Promise<boolean | undefined> {
+  return (await queue.dropParked([backendId]))[0]
+}
+
+/** Every page of a list, in its order. */
+export async function everyPage<T>(read: (cursor: { cursor?: string }) => Promise<Page<T>>): Promise<T[]> {
+  const all: T[] = []
+  let cursor: string | undefined
+  do {
+    const page = await read(cursor === undefined ? {} : { cursor })
+    all.push(...page.jobs)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return all
+}
+
+export function allParked(queue: Queue): Promise<ParkedJob[]> {
+  return everyPage((cursor) => queue.parked(cursor))
 }
 
 /** Asks until `read` gives what `holds` accepts: for state in a backend that tells nobody of its changes. */

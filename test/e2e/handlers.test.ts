@@ -176,7 +176,7 @@ it('a late fenced copy without a row is parked and said; a damaged stamp too; ne
   await queue.enqueue([await stampedAs(app, 'late', {}), await stampedAs(app, 'broken', { gen: -1 })])
   await until(async () => (await queue.counts()).parked === 2, 'parked')
   await app.cutover.sweep('mail')
-  const parked = await queue.parked()
+  const { jobs: parked } = await queue.parked()
   expect(parked.map(({ reason }) => reason).sort()).toEqual(['damaged', 'late'])
   expect(app.events.filter(({ type }) => type === 'job-parked')).toHaveLength(2)
   expect(app.runs).toEqual([])

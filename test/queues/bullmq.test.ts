@@ -104,5 +104,5 @@ async function jobNames(queue: Queue, bench: Bench): Promise<void> {
   expect(work.errors).toHaveLength(1)
   expect(String(work.errors[0])).toMatch(/"send".*"parse".*cutover\.wrap/)
   expect(await bull.getDelayed()).toMatchObject([{ name: 'send', data: { to: 'a' }, attemptsMade: 0 }])
-  expect(await parse.list({ place: 'delayed', limit: 10 })).toEqual([])
+  expect(await parse.list({ place: 'delayed', limit: 10 })).toEqual({ jobs: [] })
 }

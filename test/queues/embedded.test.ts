@@ -7,7 +7,7 @@ import { type EmbeddedQueueOptions, embeddedQueue } from '../../adapters/queues/
 import { openSqliteFile } from '../../adapters/sqlite-file.ts'
 import { workerProcess } from '../contract/queue-cases-faults.ts'
 import { queueContract } from '../contract/queue-contract.ts'
-import { ACK, Bench, enqueueAll, eventually, job, jobs, placed } from '../contract/queue-kit.ts'
+import { ACK, allParked, Bench, enqueueAll, eventually, job, jobs, placed } from '../contract/queue-kit.ts'
 import { type EmbeddedHarness, embeddedHarness } from './embedded-harness.ts'
 
 const contract = { stallWindowMs: 900 }
@@ -202,7 +202,7 @@ describe('embedded queue: a file that refuses', () => {
     await work.until((runs) => runs.length === 1)
     expect(work.runs[0]?.id).toBe(fine.backendId)
     await placed(queue, damaged.backendId, 'parked')
-    expect(await queue.parked()).toMatchObject([{ backendId: damaged.backendId, reason: 'damaged', data: '{"cut' }])
+    expect(await allParked(queue)).toMatchObject([{ backendId: damaged.backendId, reason: 'damaged', data: '{"cut' }])
   })
 
   withBench('data that is not JSON is refused, the rest of the call is stored', async (bench) => {

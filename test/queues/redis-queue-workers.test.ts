@@ -9,7 +9,18 @@ import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { Disposition } from '../../src/ports/queue.ts'
 import { workerProcess } from '../contract/queue-cases-faults.ts'
-import { ACK, Bench, enqueueAll, eventually, job, jobs, placed } from '../contract/queue-kit.ts'
+import {
+  ACK,
+  allParked,
+  Bench,
+  enqueueAll,
+  eventually,
+  job,
+  jobs,
+  placed,
+  removeOne,
+  unparkOne,
+} from '../contract/queue-kit.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 describe.skipIf(!hasRedis())('workers', () => {
@@ -111,8 +122,8 @@ describe.skipIf(!hasRedis())('workers', () => {
     ]
     const work = await bench.work(queue, (_delivery, _run, runs) => dispositions[runs.length - 1] ?? ACK)
     await placed(queue, one.backendId, 'parked')
-    expect(await queue.parked()).toMatchObject([
-      { attempts: 4, attemptsMade: 1, priority: 7, backoff: { delayMs: 30 }, data: one.data },
+    expect(await allParked(queue)).toMatchObject([
+      { attempts: 4, attemptsMade: 1, priority: 7, backoff: { delayMs: 60 }, data: one.data },
     ])
     // Sent again meanwhile and finished with its record kept, as plain code's settings may have it.
     const plain = new BullQueue(name, { connection: connection() })
@@ -124,8 +135,8 @@ describe.skipIf(!hasRedis())('workers', () => {
     const taken = await other.getNextJob('token')
     await taken?.moveToCompleted(undefined, 'token', false)
     expect((await queue.find(one.backendId)).place).toBe('completed')
-    expect(await queue.unpark(one.backendId)).toBe(true)
-    expect(await queue.parked()).toEqual([])
+    expect(await unparkOne(queue, one.backendId)).toBe(true)
+    expect(await allParked(queue)).toEqual([])
     expect((await queue.find(one.backendId)).place).toBe('waiting')
     const again = await bench.work(queue, () => (again.runs.length === 1 ? dispositions[2]! : ACK))
     await again.until((runs) => runs.length === 2)
@@ -143,7 +154,7 @@ describe.skipIf(!hasRedis())('workers', () => {
       () => plain.getJobs(['delayed', 'waiting']),
       (found) => found.length > 0,
     )
-    expect(await queue.remove(next[0]!.id!)).toBe(false)
+    expect(await removeOne(queue, next[0]!.id!)).toBe(false)
     expect(await plain.getJob(next[0]!.id!)).toBeDefined()
   })
 
@@ -191,7 +202,7 @@ describe.skipIf(!hasRedis())('workers', () => {
       return queue.toNative(delivery, [native], runs === 1 ? { kind: 'park', reason: 'newer' } : ACK)
     })
     await placed(queue, one.backendId, 'parked')
-    expect(await queue.unpark(one.backendId)).toBe(true)
+    expect(await unparkOne(queue, one.backendId)).toBe(true)
     await ended
     expect(runs).toBe(2)
     expect((await queue.find(one.backendId)).place).toBe('completed')

@@ -2,6 +2,7 @@
 // of their id are looked at once more, each in one atomic script.
 
 import type { EnqueueAnswer, OutgoingJob } from '../../../src/ports/queue.ts'
+import type { CutoverError } from '../../../src/vocabulary/errors.ts'
 import { capabilityMissing } from '../../capability-missing.ts'
 import { CALL_TIMEOUT_MS, isReply, payloadFault, refused, settles, unknownAnswer, within } from '../../queue-support.ts'
 import { command, runScript } from '../../redis-script.ts'
@@ -97,7 +98,8 @@ async function parkedAmong(
   return new Set(ids.filter((_, at) => typeof found[at] === 'string'))
 }
 
-function faultOf(job: OutgoingJob): Error | undefined {
+/** Why this job cannot be stored, whatever the server says. */
+export function faultOf(job: OutgoingJob): CutoverError | undefined {
   if ((job.priority ?? 0) !== 0)
     return capabilityMissing(KIND, 'priority', 'a queue of its own for urgent jobs, or BullMQ')
   return payloadFault(KIND, job.data, MAX_PAYLOAD_BYTES)
@@ -106,7 +108,8 @@ function faultOf(job: OutgoingJob): Error | undefined {
 function outgoing(instance: BeeInstance, { backendId, data, delayMs, attempts, backoff }: OutgoingJob): BeeJob {
   const job = instance.createJob(data).setId(backendId)
   if (attempts > 1) job.retries(attempts - 1)
-  if (backoff !== undefined) job.backoff('exponential', Math.max(1, Math.ceil(backoff.delayMs)))
+  if (backoff !== undefined)
+    job.backoff(backoff.fixed === true ? 'fixed' : 'exponential', Math.max(1, Math.ceil(backoff.delayMs)))
   if (delayMs > 0) job.delayUntil(Date.now() + Math.ceil(delayMs))
   return job
 }

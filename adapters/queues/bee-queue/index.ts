@@ -10,30 +10,40 @@ import type {
   Delivery,
   Disposition,
   EnqueueAnswer,
+  Movability,
+  MovableJob,
   OutgoingJob,
+  Page,
   ParkedJob,
+  ParkReason,
   Queue,
   QueueCounts,
   QueuePlace,
   QueueSpec,
+  StoredJob,
 } from '../../../src/ports/queue.ts'
+import type { CutoverError } from '../../../src/vocabulary/errors.ts'
+import { type TestedForm, testedForm, versionOfClass } from '../../backend-versions.ts'
 import {
   CALL_TIMEOUT_MS,
   failure,
   inChunks,
+  inPacks,
   KEPT_FAILED,
-  parkedJob,
+  MOST_LOOKED_AT,
   refused,
-  scanParked,
   within,
 } from '../../queue-support.ts'
-import { command, runScript } from '../../redis-script.ts'
+import { nextCursor, PAGE_BYTES, type PageReply, readCursor } from '../../redis-pages.ts'
+import { parkedArgs, parkedJob } from '../../redis-park.ts'
+import { runScript, type Script } from '../../redis-script.ts'
 import { type BeeConnection, connect } from './connection.ts'
 import { type BeeConsumer, consume } from './consume.ts'
-import { MAX_PAYLOAD_BYTES, send } from './enqueue.ts'
-import { type BeeClient, type BeeJob, KIND } from './library.ts'
-import { COUNTS, FIND, KEEP_FAILED, LIST, PARK, parkKey, RAISE, REMOVE, UNPARK } from './scripts.ts'
+import { faultOf, MAX_PAYLOAD_BYTES, send } from './enqueue.ts'
+import { type BeeJob, KIND } from './library.ts'
+import * as scripts from './scripts.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
+import { storedJob } from './stored.ts'
 
 export type { BeeJob } from './library.ts'
 
@@ -73,6 +83,9 @@ const CAPABILITIES: Capabilities = Object.freeze({
   jobNames: false,
   maxPayloadBytes: MAX_PAYLOAD_BYTES,
 })
+
+/** Whose keys the scripts know. */
+const TESTED: TestedForm = { library: 'bee-queue', versions: ['1.7.1', '2.0.0'], types: scripts.KEY_TYPES }
 
 /** bee-queue as one side of a migration. */
 export function beeQueue(options: BeeQueueOptions): QueueSpec<BeeJob> {
@@ -150,62 +163,79 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     return settle(delivery, disposition, this)
   }
 
-  park(id: string, note: string): Promise<unknown> {
-    return this.#run(PARK, [id, note])
+  parkRunning(id: string, note: string): Promise<unknown> {
+    return this.#run(scripts.PARK_RUNNING, [id, note])
   }
 
   failed(id: string): Promise<unknown> {
-    return this.#run(KEEP_FAILED, [id, KEPT_FAILED])
+    return this.#run(scripts.KEEP_FAILED, [id, KEPT_FAILED])
   }
 
-  async counts(): Promise<QueueCounts> {
-    const reply = (await this.#run(COUNTS, [])) as [number, number, number, number, number, string]
+  async counts(options: { detail?: boolean } = {}): Promise<QueueCounts> {
+    const detail = options.detail === true ? this.#run(scripts.DETAIL, [MOST_LOOKED_AT]) : Promise.resolve(undefined)
+    const [reply, more] = (await Promise.all([this.#run(scripts.COUNTS, []), detail])) as [BeeCounts, [number, number]?]
     const [waiting, delayed, running, failed, parked, since] = reply
-    const counts = { waiting, delayed, running, failed, parked }
-    return since === '' ? counts : { ...counts, oldestReadyMs: Math.max(0, Date.now() - Number(since)) }
+    return {
+      ...{ waiting, delayed, running, failed, parked },
+      ...(since === '' ? {} : { oldestReadyMs: Math.max(0, Date.now() - Number(since)) }),
+      ...(more === undefined ? {} : { stalled: more[1] }),
+      ...(more === undefined || more[0] < 0 ? {} : { retrying: more[0] }),
+    }
   }
 
   async find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }> {
-    const [place, record] = (await this.#run(FIND, [backendId])) as [QueuePlace, string | undefined]
+    const [place, record] = (await this.#run(scripts.FIND, [backendId])) as [QueuePlace, string | undefined]
     const reason = record === undefined ? undefined : reasonIn(record)
     return reason === undefined ? { place } : { place, reason }
   }
 
-  async remove(backendId: string): Promise<boolean> {
-    return (await this.#run(REMOVE, [backendId])) === 1
+  async read(backendId: string): Promise<StoredJob | undefined> {
+    const [place, stored, due] = (await this.#run(scripts.READ, [backendId])) as [QueuePlace, string, string]
+    if (place === 'parked') return readParked(backendId, stored)
+    return place === 'absent' && stored === '' ? undefined : storedJob(backendId, place, stored, due)
   }
 
-  async parked(options: { limit?: number } = {}): Promise<readonly ParkedJob[]> {
-    const { client, keys } = this.#open()
-    const scan = (cursor: string, count: number): Promise<unknown> =>
-      this.#command(client, 'hscan', parkKey(keys), cursor, 'COUNT', count)
-    const read = (id: string, stored: string): ParkedJob =>
-      parkedJob(id, stored, (record) => (JSON.parse(record) as { data: unknown }).data)
-    return scanParked(scan, options.limit ?? Number.POSITIVE_INFINITY, read)
+  async list(options: { place: 'waiting' | 'delayed'; limit: number; cursor?: string }): Promise<Page<MovableJob>> {
+    const { place, limit } = options
+    const { pin, seen } = readCursor(KIND, options.cursor)
+    const args = [place, Math.max(1, limit), PAGE_BYTES, pin, ...seen]
+    const reply = (await this.#run(scripts.LIST, args)) as PageReply<readonly [id: string, record: string, due: string]>
+    const jobs = reply[3].map(([id, record, due]) => storedJob(id, place, record, due))
+    const cursor = nextCursor(reply)
+    return cursor === undefined ? { jobs } : { jobs, cursor }
   }
 
-  async unpark(backendId: string): Promise<boolean> {
-    return (await this.#run(UNPARK, [backendId, Date.now()])) === 1
+  refusal(job: OutgoingJob): CutoverError | undefined {
+    return faultOf(job)
   }
 
-  async dropParked(backendId: string): Promise<boolean> {
-    const { client, keys } = this.#open()
-    return (await this.#command(client, 'hdel', parkKey(keys), backendId)) === 1
+  async movable(): Promise<Movability> {
+    const { Class, keys } = this.#open()
+    return testedForm(TESTED, [versionOfClass(Class, KIND)], keys, (await this.#run(scripts.TYPES, [])) as string[])
   }
 
-  async list({
-    place,
-    limit,
-  }: {
-    place: 'waiting' | 'delayed'
-    limit: number
-  }): Promise<readonly { backendId: string; data: unknown }[]> {
-    const flat = limit < 1 ? [] : ((await this.#run(LIST, [place, limit])) as string[])
-    const found: { backendId: string; data: unknown }[] = []
-    for (let at = 0; at < flat.length; at += 2) {
-      found.push({ backendId: flat[at]!, data: (JSON.parse(flat[at + 1]!) as { data: unknown }).data })
-    }
-    return found
+  park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, Date.now(), ...ids]))
+  }
+
+  remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids))
+  }
+
+  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<Page<ParkedJob>> {
+    const [next, flat] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[]]
+    const jobs: ParkedJob[] = []
+    for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
+    jobs.sort((a, b) => a.parkedAt - b.parkedAt)
+    return next === '0' ? { jobs } : { jobs, cursor: next }
+  }
+
+  unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.UNPARK, [Date.now(), ...ids]))
+  }
+
+  dropParked(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.DROP_PARKED, ids))
   }
 
   shadow(): Queue<BeeJob> {
@@ -232,19 +262,21 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     throw failure('closed', KIND, this.name, this.#closed ? 'it is closed' : 'it is not open; call open() first')
   }
 
-  #run(script: typeof FIND, args: readonly (string | number)[]): Promise<unknown> {
+  #run(script: Script, args: readonly (string | number)[]): Promise<unknown> {
     const { client, keys } = this.#open()
     return within(runScript(client, script, keys, args), CALL_TIMEOUT_MS, KIND)
   }
 
-  #command(client: BeeClient, name: string, ...args: readonly (string | number)[]): Promise<unknown> {
-    return within(command(client, name, ...args), CALL_TIMEOUT_MS, KIND)
-  }
-
   #raise(): void {
     // A lost connection is met again in a second; the jobs are no later than that.
-    this.#raising = setInterval(() => this.#run(RAISE, [Date.now()]).catch(() => {}), 1_000).unref()
+    this.#raising = setInterval(() => this.#run(scripts.RAISE, [Date.now()]).catch(() => {}), 1_000).unref()
   }
+}
+
+type BeeCounts = [waiting: number, delayed: number, running: number, failed: number, parked: number, since: string]
+
+function readParked(backendId: string, stored: string): ParkedJob {
+  return parkedJob(stored, (record) => storedJob(backendId, 'parked', record, ''))
 }
 
 /** The first line of the newest stack. */

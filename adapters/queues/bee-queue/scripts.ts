@@ -2,10 +2,14 @@
 //
 // The keys are private to bee-queue; they are the same in 1.7 and 2.0 and held by the tests.
 
+import { PAGES, TYPES_OF_KEYS } from '../../redis-pages.ts'
+import { dropParked, parkedPage } from '../../redis-park.ts'
 import { type Script, scriptOf } from '../../redis-script.ts'
 
 /** Every script gets the same keys, in this order. */
 const KEY_NAMES = ['jobs', 'waiting', 'active', 'stalling', 'delayed', 'succeeded', 'failed', 'earlierDelayed'] as const
+/** What Redis says of each key that is there; the last two are ours. */
+export const KEY_TYPES = ['hash', 'list', 'list', 'set', 'zset', 'set', 'set', 'none', 'hash', 'list'] as const
 const LOCALS = [...KEY_NAMES, 'parked', 'ours'].map((name, index) => `local ${name} = KEYS[${index + 1}]`).join('\n')
 
 /** `bq:email:` → its keys; the park list and our failed jobs live beside them and never expire. */
@@ -21,15 +25,55 @@ function script(body: string): Script {
   return scriptOf(`${LOCALS}\nlocal call = redis.call\n${body}`)
 }
 
-/** ID → 1 if it waited and is gone. Taking it from its list is the claim: a worker takes it the same way. */
-export const REMOVE: Script = script(`
-if call('LREM', waiting, 0, ARGV[1]) + call('ZREM', delayed, ARGV[1]) == 0 then return 0 end
-call('SREM', stalling, ARGV[1])
-call('HDEL', jobs, ARGV[1])
-return 1`)
+/**
+ * `take(id, record)`: true if the job was waiting or delayed and is in no list any more. Taking it from its list is the
+ * claim: a worker takes it the same way. The list is searched from its oldest end, where jobs are taken; a job that
+ * stalled and then failed may stand in it twice, and an entry without a record would cost a bee-queue worker a place.
+ */
+const TAKE = `
+local FRESH = '"options":{"timestamp":%d+,"stacktraces":%[%]'
+local function take(id, record)
+  if call('ZREM', delayed, id) == 1 then return true end
+  if call('LPOS', active, id) then return false end
+  local count = record and string.find(record, FRESH) and -1 or 0
+  return call('LREM', waiting, count, id) > 0
+end
+local function forget(id)
+  call('SREM', stalling, id)
+  call('SREM', succeeded, id)
+  call('SREM', failed, id)
+  call('HDEL', jobs, id)
+end`
+
+/** ID, ID, … → a digit each: 1 if it waited and is gone. */
+export const REMOVE: Script = script(`${TAKE}
+local answers = {}
+for at, id in ipairs(ARGV) do
+  local taken = take(id, call('HGET', jobs, id))
+  if taken then forget(id) end
+  answers[at] = taken and '1' or '0'
+end
+return table.concat(answers)`)
+
+/** REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. One without a record is left where it is. */
+export const PARK_WAITING: Script = script(`${TAKE}
+local answers = {}
+for at = 3, #ARGV do
+  local id = ARGV[at]
+  local record, due = call('HGET', jobs, id), call('ZSCORE', delayed, id)
+  local taken = record and take(id, record)
+  if taken then
+    local note = '{"reason":"' .. ARGV[1] .. '","parkedAt":' .. ARGV[2]
+    if due then note = note .. ',"runAt":' .. string.format('%.0f', due) end
+    call('HSET', parked, id, note .. '}\\n' .. record)
+    forget(id)
+  end
+  answers[at - 2] = taken and '1' or '0'
+end
+return table.concat(answers)`)
 
 /** ID NOTE → 1 if this run's job is parked; 0 if it is no longer a running one (it stalled and went elsewhere). */
-export const PARK: Script = script(`
+export const PARK_RUNNING: Script = script(`
 local record = call('HGET', jobs, ARGV[1])
 if not record or call('LREM', active, 0, ARGV[1]) == 0 then return 0 end
 call('HSET', parked, ARGV[1], ARGV[2] .. '\\n' .. record)
@@ -37,24 +81,29 @@ call('SREM', stalling, ARGV[1])
 call('HDEL', jobs, ARGV[1])
 return 1`)
 
-/** ID NOW → 1 if it was parked. Where the same id lives again, that one goes on. */
+/** NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. */
 export const UNPARK: Script = script(`
-local stored = call('HGET', parked, ARGV[1])
-if not stored then return 0 end
-call('HDEL', parked, ARGV[1])
-if call('HEXISTS', jobs, ARGV[1]) == 1 then
-  if call('SREM', succeeded, ARGV[1]) + call('SREM', failed, ARGV[1]) == 0 then return 1 end
+local now, answers = tonumber(ARGV[1]), {}
+local function back(id)
+  local stored = call('HGET', parked, id)
+  if not stored then return '0' end
+  call('HDEL', parked, id)
+  if call('HEXISTS', jobs, id) == 1 then
+    if call('SREM', succeeded, id) + call('SREM', failed, id) == 0 then return '1' end
+  end
+  local split = string.find(stored, '\\n', 1, true)
+  call('HSET', jobs, id, string.sub(stored, split + 1))
+  local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt or 0
+  if runAt > now then
+    call('ZADD', delayed, runAt, id)
+    call('PUBLISH', earlierDelayed, string.format('%.0f', runAt))
+  else
+    call('LPUSH', waiting, id)
+  end
+  return '1'
 end
-local split = string.find(stored, '\\n', 1, true)
-call('HSET', jobs, ARGV[1], string.sub(stored, split + 1))
-local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt
-if runAt > tonumber(ARGV[2]) then
-  call('ZADD', delayed, runAt, ARGV[1])
-  call('PUBLISH', earlierDelayed, string.format('%.0f', runAt))
-else
-  call('LPUSH', waiting, ARGV[1])
-end
-return 1`)
+for at = 2, #ARGV do answers[at - 1] = back(ARGV[at]) end
+return table.concat(answers)`)
 
 const LATE = `
 local function dropLate(id)
@@ -84,6 +133,9 @@ else
 end
 return 1`)
 
+/** ID, ID, … → a digit each: 1 if it was parked. */
+export const DROP_PARKED: Script = script(dropParked(1))
+
 /** ID → place and, for a failed one, its record. Without a record there is no list to search. */
 export const FIND: Script = script(`
 if call('HEXISTS', jobs, ARGV[1]) == 1 then
@@ -108,23 +160,71 @@ if oldest and call('HSTRLEN', jobs, oldest) < 65536 then
 end
 return { call('LLEN', waiting), call('ZCARD', delayed), call('LLEN', active), call('SCARD', failed), call('HLEN', parked), since }`)
 
-/** PLACE LIMIT → id, record, id, record, …, oldest first. */
-export const LIST: Script = script(`
-local ids, result = {}, {}
-if ARGV[1] == 'delayed' then
-  ids = call('ZRANGE', delayed, 0, ARGV[2] - 1)
-else
-  local newestFirst = call('LRANGE', waiting, -ARGV[2], -1)
-  for at = #newestFirst, 1, -1 do ids[#ids + 1] = newestFirst[at] end
-end
+/**
+ * PLACE LIMIT BYTES PIN SEEN… → where the next page begins, and rows of id, record ('' if it is missing) and due time
+ * ('' unless delayed), oldest first.
+ */
+export const LIST: Script = script(`${PAGES}
+local source = ARGV[1] == 'delayed' and setOf(delayed) or listOf(waiting)
+local limit, bytes, seen = tonumber(ARGV[2]), tonumber(ARGV[3]), {}
+for at = 5, #ARGV do seen[#seen + 1] = ARGV[at] end
+local from, pin = behind(source, ARGV[4], seen)
+local ids, listed, rows = source.read(from, from + limit - 1), {}, {}
 for _, id in ipairs(ids) do
-  local record = call('HGET', jobs, id)
-  if record then
-    result[#result + 1] = id
-    result[#result + 1] = record
+  local record = call('HGET', jobs, id) or ''
+  local due = ARGV[1] == 'delayed' and string.format('%.0f', call('ZSCORE', delayed, id)) or ''
+  listed[#listed + 1] = id
+  rows[#rows + 1] = { id, record, due }
+  bytes = bytes - #record
+  if bytes < 0 then break end
+end
+return { (#ids == limit or #listed < #ids) and 1 or 0, pin, listed, rows }`)
+
+/** ID → place, record ('' where it is missing), due time ('' unless delayed), park note ('' unless parked). */
+export const READ: Script = script(`
+local id = ARGV[1]
+local record = call('HGET', jobs, id)
+local due = call('ZSCORE', delayed, id)
+if not record then
+  local stored = call('HGET', parked, id)
+  if stored then return { 'parked', stored, '' } end
+end
+local place = 'absent'
+if call('SISMEMBER', failed, id) == 1 then place = 'failed'
+elseif call('SISMEMBER', succeeded, id) == 1 then place = 'completed'
+elseif due then place = 'delayed'
+elseif call('LPOS', active, id) then place = 'running'
+elseif call('LPOS', waiting, id) then place = 'waiting' end
+return { place, record or '', due and string.format('%.0f', due) or '' }`)
+
+/** CURSOR COUNT REASONS ('' for all, else ',late,moving,') → next cursor, id, stored, id, stored, …. */
+export const PARKED: Script = script(parkedPage(1))
+
+/** → the type of each key. */
+export const TYPES: Script = script(TYPES_OF_KEYS)
+
+/** MOST → of at most MOST waiting and delayed jobs those with a failed attempt (-1: there are more), stalled ones. */
+export const DETAIL: Script = script(`
+local stalled, retrying, most = 0, 0, tonumber(ARGV[1])
+for _, id in ipairs(call('LRANGE', active, 0, most - 1)) do stalled = stalled + call('SISMEMBER', stalling, id) end
+if call('LLEN', waiting) + call('ZCARD', delayed) > most then return { -1, stalled } end
+local function look(ids)
+  for _, id in ipairs(ids) do
+    local record = call('HGET', jobs, id)
+    if record and not string.find(record, '"options":{"timestamp":%d+,"stacktraces":%[%]') then
+      local ok, job = pcall(cjson.decode, record)
+      local stacks = ok and type(job) == 'table' and type(job.options) == 'table' and job.options.stacktraces
+      if type(stacks) == 'table' then
+        for _, stack in ipairs(stacks) do
+          if stack ~= 'deferred by cutover' then retrying = retrying + 1 break end
+        end
+      end
+    end
   end
 end
-return result`)
+look(call('LRANGE', waiting, 0, -1))
+look(call('ZRANGE', delayed, 0, -1))
+return { retrying, stalled }`)
 
 /** ID KEEP: remembers a failed job of ours and removes the oldest ones beyond KEEP; those of others stay. */
 export const KEEP_FAILED: Script = script(`

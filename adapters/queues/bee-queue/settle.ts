@@ -2,11 +2,12 @@
 // how a disposition is turned into what `process` must return or throw.
 
 import type { Delivery, Disposition } from '../../../src/ports/queue.ts'
-import { asError, jsonResult, parkNote } from '../../queue-support.ts'
+import { asError, jsonResult } from '../../queue-support.ts'
+import { parkNote } from '../../redis-park.ts'
 import type { BeeJob } from './library.ts'
 
 /** Stands among the stored stacks for a run that was put back: at most once, and it is no spent attempt. */
-const DEFERRED = 'deferred by cutover'
+export const DEFERRED = 'deferred by cutover'
 const DEFER_STRATEGY = 'cutover-defer'
 
 interface BeeOptions {
@@ -18,7 +19,7 @@ interface BeeOptions {
 
 /** What a settled run needs of the queue's own connection. */
 export interface Settler {
-  park(id: string, note: string): Promise<unknown>
+  parkRunning(id: string, note: string): Promise<unknown>
   /** Keeps the number of failed jobs bounded. */
   failed(id: string): Promise<unknown>
 }
@@ -63,10 +64,8 @@ export async function settle(delivery: Delivery<BeeJob>, disposition: Dispositio
     case 'defer':
       throw deferral(job, options, disposition.delayMs)
     case 'park': {
-      const backoffMs = options.backoff?.delay
-      const note = parkNote(delivery, disposition.reason, { backoffMs })
       try {
-        await settler.park(delivery.backendId, note)
+        await settler.parkRunning(delivery.backendId, parkNote(disposition.reason))
       } finally {
         // The record is in the park list, or still among the running ones and stalls there. In both cases bee-queue's
         // finish script must find nothing to finish: it removes whatever has the job's id, a newer run included.

@@ -133,7 +133,10 @@ function optionsOf(job: OutgoingJob, jobId: string): JobsOptions {
   const options: JobsOptions = { jobId, attempts: job.attempts, removeOnComplete: true }
   if (job.delayMs > 0) options.delay = Math.ceil(job.delayMs)
   if (job.priority !== undefined && job.priority > 0) options.priority = job.priority
-  if (job.backoff !== undefined) options.backoff = { type: 'exponential', delay: Math.ceil(job.backoff.delayMs) }
+  if (job.backoff !== undefined) {
+    const { delayMs, fixed } = job.backoff
+    options.backoff = { type: fixed === true ? 'fixed' : 'exponential', delay: Math.ceil(delayMs) }
+  }
   return options
 }
 

@@ -12,30 +12,40 @@ import type {
   Delivery,
   Disposition,
   EnqueueAnswer,
+  Movability,
+  MovableJob,
   OutgoingJob,
+  Page,
   ParkedJob,
+  ParkReason,
   Queue,
   QueueCounts,
   QueuePlace,
   QueueSpec,
+  StoredJob,
 } from '../../../src/ports/queue.ts'
+import type { CutoverError } from '../../../src/vocabulary/errors.ts'
+import { type TestedForm, testedForm } from '../../backend-versions.ts'
 import {
   CALL_TIMEOUT_MS,
   failure,
   inChunks,
+  inPacks,
   KEPT_FAILED,
-  parkedJob,
+  MOST_LOOKED_AT,
   payloadFault,
   refused,
-  scanParked,
   within,
 } from '../../queue-support.ts'
+import { nextCursor, PAGE_BYTES, type PageReply, readCursor } from '../../redis-pages.ts'
+import { parkedArgs, parkedJob } from '../../redis-park.ts'
 import { command, runScript, type Script } from '../../redis-script.ts'
 import { type BullConnection, connect, KIND } from './connection.ts'
 import { type BullConsumer, consume } from './consume.ts'
 import { send } from './enqueue.ts'
-import { COUNTS, FIND, fromJobId, KEEP_FAILED, LIST, PARK, REMOVE, toJobId, UNPARK } from './scripts.ts'
+import * as scripts from './scripts.ts'
 import { BullDelivery, type BullJob, MEANINGFUL, type Settler, settle } from './settle.ts'
+import { type BullRecord, recordInPark, storedJob } from './stored.ts'
 
 export type { BullJob } from './settle.ts'
 
@@ -67,6 +77,9 @@ const CAPABILITIES: Capabilities = Object.freeze({
   jobNames: true,
   maxPayloadBytes: 64 * 1024 * 1024,
 })
+
+/** Whose keys the scripts know. */
+const TESTED: TestedForm = { library: 'bullmq', versions: ['6.7'], types: scripts.KEY_TYPES }
 
 /** BullMQ as one side of a migration. */
 export function bullmq(options: BullmqOptions): QueueSpec<BullJob> {
@@ -164,8 +177,8 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
     return settle(delivery, token, disposition, this)
   }
 
-  park(jobId: string, token: string, note: string): Promise<unknown> {
-    return this.#run(PARK, [jobId, token, note])
+  parkRunning(jobId: string, token: string, note: string): Promise<unknown> {
+    return this.#run(scripts.PARK_RUNNING, [jobId, token, note])
   }
 
   get meaningful(): Settler['meaningful'] {
@@ -174,54 +187,90 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   failed(jobId: string): Promise<unknown> {
-    return this.#run(KEEP_FAILED, [jobId, KEPT_FAILED])
+    return this.#run(scripts.KEEP_FAILED, [jobId, KEPT_FAILED])
   }
 
-  async counts(): Promise<QueueCounts> {
-    const reply = (await this.#run(COUNTS, [])) as [number, number, number, number, number, string]
+  async counts(options: { detail?: boolean } = {}): Promise<QueueCounts> {
+    const { job = '' } = this.#options
+    const detail =
+      options.detail === true ? this.#run(scripts.DETAIL, [MOST_LOOKED_AT, job]) : Promise.resolve(undefined)
+    const [reply, more] = (await Promise.all([this.#run(scripts.COUNTS, []), detail])) as [BullCounts, BullDetail?]
     const [waiting, delayed, running, failed, parked, since] = reply
-    const counts = { waiting, delayed, running, failed, parked }
-    return since === '' ? counts : { ...counts, oldestReadyMs: Math.max(0, Date.now() - Number(since)) }
+    const [retrying = -1, stalled = -1, others = -1] = more ?? []
+    return {
+      ...{ waiting, delayed, running, failed, parked },
+      ...(since === '' ? {} : { oldestReadyMs: Math.max(0, Date.now() - Number(since)) }),
+      ...(retrying < 0 ? {} : { retrying }),
+      ...(stalled < 0 ? {} : { stalled }),
+      ...(others < 0 || job === '' ? {} : { others }),
+    }
   }
 
   async find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }> {
-    const [place, reason] = (await this.#run(FIND, [toJobId(backendId)])) as [QueuePlace, string | null | undefined]
+    const [place, reason] = (await this.#run(scripts.FIND, [scripts.toJobId(backendId)])) as [
+      QueuePlace,
+      string | null | undefined,
+    ]
     return typeof reason === 'string' ? { place, reason } : { place }
   }
 
-  async remove(backendId: string): Promise<boolean> {
-    return (await this.#run(REMOVE, [toJobId(backendId)])) === 1
+  async read(backendId: string): Promise<StoredJob | undefined> {
+    const reply = await this.#run(scripts.READ, [scripts.toJobId(backendId)])
+    const [place, found] = reply as ['parked', string] | [Exclude<QueuePlace, 'parked'>, BullRecord?]
+    if (place === 'parked') return readParked(scripts.toJobId(backendId), found)
+    return found === undefined ? undefined : storedJob(found, place)
   }
 
-  async parked(options: { limit?: number } = {}): Promise<readonly ParkedJob[]> {
-    const { client, keys } = this.#open()
-    const scan = (cursor: string, count: number): Promise<unknown> =>
-      within(command(client, 'hscan', parkKey(keys), cursor, 'COUNT', count), CALL_TIMEOUT_MS, KIND)
-    const read = (id: string, stored: string): ParkedJob => parkedJob(fromJobId(id), stored, dataIn)
-    return scanParked(scan, options.limit ?? Number.POSITIVE_INFINITY, read)
+  async list(options: { place: 'waiting' | 'delayed'; limit: number; cursor?: string }): Promise<Page<MovableJob>> {
+    const { place, limit } = options
+    const { source, pin, seen } = readCursor(KIND, options.cursor)
+    const args = [place, Math.max(1, limit), PAGE_BYTES, this.#options.job ?? '', source, pin, ...seen]
+    const reply = (await this.#run(scripts.LIST, args)) as PageReply<BullRecord>
+    const jobs = reply[3].map((record) => storedJob(record, place))
+    const cursor = nextCursor(reply)
+    return cursor === undefined ? { jobs } : { jobs, cursor }
   }
 
-  async unpark(backendId: string): Promise<boolean> {
-    return (await this.#run(UNPARK, [toJobId(backendId), Date.now()])) === 1
+  refusal(job: OutgoingJob): CutoverError | undefined {
+    return payloadFault(KIND, job.data, CAPABILITIES.maxPayloadBytes)
   }
 
-  async dropParked(backendId: string): Promise<boolean> {
-    const { client, keys } = this.#open()
-    const dropped = command(client, 'hdel', parkKey(keys), toJobId(backendId))
-    return (await within(dropped, CALL_TIMEOUT_MS, KIND)) === 1
+  async movable(): Promise<Movability> {
+    const { client, keys, queue } = this.#open()
+    const [types, meta] = await Promise.all([
+      this.#run(scripts.TYPES, []),
+      within(command(client, 'hget', queue.toKey('meta'), 'version'), CALL_TIMEOUT_MS, KIND),
+    ])
+    const { version } = queue.getBackend() as unknown as { version?: string }
+    // Written by whoever opened the queue last, e.g. an application of another version: `bullmq:6.7.0`.
+    const last = typeof meta === 'string' ? [meta.replace(/^bullmq:/, '')] : []
+    return testedForm(TESTED, [version, ...last], keys, types as string[])
   }
 
-  async list(options: {
-    place: 'waiting' | 'delayed'
-    limit: number
-  }): Promise<readonly { backendId: string; data: unknown }[]> {
-    if (options.limit < 1) return []
-    const flat = (await this.#run(LIST, [options.place, options.limit, this.#options.job ?? ''])) as string[]
-    const found: { backendId: string; data: unknown }[] = []
-    for (let at = 0; at < flat.length; at += 2) {
-      found.push({ backendId: fromJobId(flat[at]!), data: JSON.parse(flat[at + 1]!) as unknown })
-    }
-    return found
+  park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) =>
+      this.#run(scripts.PARK_WAITING, [reason, Date.now(), ...ids.map(scripts.toJobId)]),
+    )
+  }
+
+  remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids.map(scripts.toJobId)))
+  }
+
+  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<Page<ParkedJob>> {
+    const [next, flat] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[]]
+    const jobs: ParkedJob[] = []
+    for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
+    jobs.sort((a, b) => a.parkedAt - b.parkedAt)
+    return next === '0' ? { jobs } : { jobs, cursor: next }
+  }
+
+  unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.UNPARK, [Date.now(), ...ids.map(scripts.toJobId)]))
+  }
+
+  dropParked(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return inPacks(backendIds, (ids) => this.#run(scripts.DROP_PARKED, ids.map(scripts.toJobId)))
   }
 
   shadow(): Queue<BullJob> {
@@ -252,12 +301,9 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 }
 
-function parkKey(keys: readonly string[]): string {
-  return keys.at(-2)!
-}
+type BullCounts = [waiting: number, delayed: number, running: number, failed: number, parked: number, since: string]
+type BullDetail = [retrying: number, stalled: number, others: number]
 
-/** A parked record is the job's hash as Redis lists it: field, value, field, value. */
-function dataIn(record: string): unknown {
-  const fields = JSON.parse(record) as string[]
-  return JSON.parse(fields[fields.indexOf('data') + 1] ?? 'null') as unknown
+function readParked(jobId: string, stored: string): ParkedJob {
+  return parkedJob(stored, (record) => storedJob(recordInPark(jobId, record), 'parked'))
 }

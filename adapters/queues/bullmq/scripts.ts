@@ -2,12 +2,19 @@
 //
 // The keys are private to BullMQ; they are those of 6.7, and the tests hold them.
 
+import { PAGES, TYPES_OF_KEYS } from '../../redis-pages.ts'
+import { dropParked, parkedPage } from '../../redis-park.ts'
 import { type Script, scriptOf } from '../../redis-script.ts'
 
 /** Every script gets the same keys, in this order. */
 const KEY_NAMES = [
   ...(['wait', 'active', 'delayed', 'prioritized', 'stalled', 'completed'] as const),
   ...(['failed', 'paused', 'events', 'meta', 'marker', 'pc'] as const),
+]
+/** What Redis says of each key that is there; the last two are ours. */
+export const KEY_TYPES = [
+  ...(['list', 'list', 'zset', 'zset', 'set', 'zset'] as const),
+  ...(['zset', 'list', 'stream', 'hash', 'zset', 'string', 'hash', 'list'] as const),
 ]
 const LOCALS = [...KEY_NAMES, 'parked', 'ours'].map((name, index) => `local ${name} = KEYS[${index + 1}]`).join('\n')
 
@@ -48,24 +55,59 @@ local function wake()
 end`
 
 /**
- * ID → 1 if it waited and is gone. Taking it from its list is the claim: a worker takes it the same way. Children of a
- * flow and the next run of a schedule are left alone: others count on them.
+ * `take(id)`: true if the job waited or was delayed and is in no list any more. Taking it from its list is the claim: a
+ * worker takes it the same way. Held jobs are left alone, others count on them: children and parents of a flow, the next
+ * run of a schedule, one that its next worker is to fail.
  */
-export const REMOVE: Script = script(`${DROP}
-local id = ARGV[2]
-local parent, schedule, dedupe = unpack(call('HMGET', prefix .. id, 'parentKey', 'rjk', 'deid'))
-if parent or schedule then return 0 end
-local taken = call('LREM', wait, 0, id) + call('ZREM', delayed, id) + call('ZREM', prioritized, id)
-if taken == 0 and call('LREM', paused, 0, id) == 0 then return 0 end
-if dedupe and call('GET', prefix .. 'de:' .. dedupe) == id then
-  call('DEL', prefix .. 'de:' .. dedupe, prefix .. 'dn:' .. dedupe)
+const TAKE = `
+local maxEvents = tonumber(call('HGET', meta, 'opts.maxLenEvents') or 10000)
+local function take(id)
+  local key = prefix .. id
+  local parent, schedule, failing = unpack(call('HMGET', key, 'parentKey', 'rjk', 'defa'))
+  if parent or schedule or failing then return false end
+  if call('EXISTS', key .. ':dependencies', key .. ':processed') > 0 then return false end
+  if call('ZREM', delayed, id) == 1 or call('ZREM', prioritized, id) == 1 then return true end
+  if call('ZSCORE', failed, id) or call('ZSCORE', completed, id) or call('LPOS', active, id) then return false end
+  return call('LREM', wait, -1, id) == 1 or call('LREM', paused, -1, id) == 1
 end
-drop(id)
-call('XADD', events, 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', id, 'prev', 'waiting')
-return 1`)
+local function forget(id)
+  local dedupe = call('HGET', prefix .. id, 'deid')
+  if dedupe and call('GET', prefix .. 'de:' .. dedupe) == id then
+    call('DEL', prefix .. 'de:' .. dedupe, prefix .. 'dn:' .. dedupe)
+  end
+  drop(id)
+  call('XADD', events, 'MAXLEN', '~', maxEvents, '*', 'event', 'removed', 'jobId', id, 'prev', 'waiting')
+end`
+
+/** ID, ID, … → a digit each: 1 if it waited and is gone. */
+export const REMOVE: Script = script(`${DROP}${TAKE}
+local answers = {}
+for at = 2, #ARGV do
+  local taken = take(ARGV[at])
+  if taken then forget(ARGV[at]) end
+  answers[at - 1] = taken and '1' or '0'
+end
+return table.concat(answers)`)
+
+/** REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. One without a record is left where it is. */
+export const PARK_WAITING: Script = script(`${DROP}${TAKE}
+local answers = {}
+for at = 4, #ARGV do
+  local id = ARGV[at]
+  local fields, due = call('HGETALL', prefix .. id), call('ZSCORE', delayed, id)
+  local taken = #fields > 0 and take(id)
+  if taken then
+    local note = '{"reason":"' .. ARGV[2] .. '","parkedAt":' .. ARGV[3]
+    if due then note = note .. ',"runAt":' .. string.format('%.0f', math.floor(due / 4096)) end
+    call('HSET', parked, id, note .. '}\\n' .. cjson.encode(fields))
+    forget(id)
+  end
+  answers[at - 3] = taken and '1' or '0'
+end
+return table.concat(answers)`)
 
 /** ID TOKEN NOTE → 1 if this run's job is parked; 0 if its lock is lost: then another run has it. */
-export const PARK: Script = script(`
+export const PARK_RUNNING: Script = script(`
 local id, key = ARGV[2], prefix .. ARGV[2]
 if call('GET', key .. ':lock') ~= ARGV[3] then return 0 end
 local fields = call('HGETALL', key)
@@ -75,34 +117,38 @@ call('SREM', stalled, id)
 call('DEL', key, key .. ':lock')
 return 1`)
 
-/** ID NOW → 1 if it was parked. Where the same id lives again, that one goes on. */
+/** NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. */
 export const UNPARK: Script = script(`${DROP}${WAKE}
-local id, key = ARGV[2], prefix .. ARGV[2]
-local stored = call('HGET', parked, id)
-if not stored then return 0 end
-call('HDEL', parked, id)
-if call('EXISTS', key) == 1 then
-  if call('ZREM', completed, id) + call('ZREM', failed, id) == 0 then return 1 end
-  drop(id)
+local now, answers = tonumber(ARGV[2]), {}
+local function back(id)
+  local key, stored = prefix .. id, call('HGET', parked, id)
+  if not stored then return '0' end
+  call('HDEL', parked, id)
+  if call('EXISTS', key) == 1 then
+    if call('ZREM', completed, id) + call('ZREM', failed, id) == 0 then return '1' end
+    drop(id)
+  end
+  local split = string.find(stored, '\\n', 1, true)
+  call('HSET', key, unpack(cjson.decode(string.sub(stored, split + 1))))
+  local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt or 0
+  local priority = tonumber(call('HGET', key, 'priority') or 0)
+  if runAt > now then
+    call('HSET', key, 'delay', string.format('%.0f', runAt - now))
+    call('ZADD', delayed, string.format('%.0f', runAt * 4096), id)
+    local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+    call('ZADD', marker, string.format('%.0f', math.floor(tonumber(first[2]) / 4096)), '1')
+  elseif priority > 0 then
+    call('ZADD', prioritized, string.format('%.0f', priority * 4294967296 + call('INCR', pc) % 4294967296), id)
+    wake()
+  else
+    call('LPUSH', wait, id)
+    wake()
+  end
+  call('XADD', events, 'MAXLEN', '~', 10000, '*', 'event', 'waiting', 'jobId', id)
+  return '1'
 end
-local split = string.find(stored, '\\n', 1, true)
-call('HSET', key, unpack(cjson.decode(string.sub(stored, split + 1))))
-local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt
-local priority = tonumber(call('HGET', key, 'priority') or 0)
-if runAt > tonumber(ARGV[3]) then
-  call('HSET', key, 'delay', string.format('%.0f', runAt - tonumber(ARGV[3])))
-  call('ZADD', delayed, string.format('%.0f', runAt * 4096), id)
-  local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-  call('ZADD', marker, string.format('%.0f', math.floor(tonumber(first[2]) / 4096)), '1')
-elseif priority > 0 then
-  call('ZADD', prioritized, string.format('%.0f', priority * 4294967296 + call('INCR', pc) % 4294967296), id)
-  wake()
-else
-  call('LPUSH', wait, id)
-  wake()
-end
-call('XADD', events, 'MAXLEN', '~', 10000, '*', 'event', 'waiting', 'jobId', id)
-return 1`)
+for at = 3, #ARGV do answers[at - 2] = back(ARGV[at]) end
+return table.concat(answers)`)
 
 const LATE = `
 local function dropLate(id)
@@ -154,39 +200,102 @@ if oldest then
   end
 end
 local waiting = call('LLEN', wait) + call('LLEN', paused) + call('ZCARD', prioritized)
+  + call('ZCARD', prefix .. 'waiting-children')
 return { waiting, call('ZCARD', delayed), call('LLEN', active), call('ZCARD', failed), call('HLEN', parked), since }`)
 
-/** PLACE LIMIT NAME → id, data, id, data, …, oldest first; NAME '' for jobs of any name. Looks at 10,000 at most. */
-export const LIST: Script = script(`
-local limit, name, result, seen = tonumber(ARGV[3]), ARGV[4], {}, 0
-local function look(ids, from, to, step)
-  for at = from, to, step do
-    local data = call('HMGET', prefix .. ids[at], 'name', 'data')
-    seen = seen + 1
-    if data[1] and (name == '' or data[1] == name) and #result < 2 * limit then
-      result[#result + 1] = ids[at]
-      result[#result + 1] = data[2]
+/** `recordOf(id, due)`: what `stored.ts` reads; a field that is missing is nil. */
+const RECORD = `
+local function recordOf(id, due)
+  local key = prefix .. id
+  local flow = call('EXISTS', key .. ':dependencies', key .. ':processed')
+  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'atm', 'ats', 'parentKey',
+    'rjk', 'defa')
+  local millis = due and string.format('%.0f', math.floor(due / 4096)) or ''
+  return { id, millis, flow, unpack(fields, 1, 11) }
+end`
+
+/**
+ * PLACE LIMIT BYTES NAME SOURCE PIN SEEN… → where the next page begins, and records, those that run first first; NAME
+ * '' for jobs of any name. A job without a record has none. Looks at 10,000 at most.
+ */
+export const LIST: Script = script(`${PAGES}${RECORD}
+local later, limit, bytes, name = ARGV[2] == 'delayed', tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local at, pin, seen, rows, looked = tonumber(ARGV[6]), ARGV[7], {}, {}, 0
+for place = 8, #ARGV do seen[#seen + 1] = ARGV[place] end
+local sources = later and { setOf(delayed) } or { listOf(paused), listOf(wait), setOf(prioritized) }
+while at <= #sources do
+  local want = name == '' and limit - #rows or 500
+  local from
+  from, pin = behind(sources[at], pin, seen)
+  local ids = sources[at].read(from, from + want - 1)
+  seen = {}
+  for _, id in ipairs(ids) do
+    looked = looked + 1
+    seen[#seen + 1] = id
+    if string.sub(id, 1, 2) ~= '0:' then
+      local record = recordOf(id, later and call('ZSCORE', delayed, id))
+      if not record[4] or name == '' or record[4] == name then
+        rows[#rows + 1] = record
+        bytes = bytes - #(record[5] or '')
+      end
     end
+    if #rows >= limit or bytes < 0 or looked >= 10000 then return { at, pin, seen, rows } end
+  end
+  if #ids < want then at, pin, seen = at + 1, '', {} end
+end
+return { 0, '', {}, rows }`)
+
+/** ID → place and record; for a parked one place and what is stored. */
+export const READ: Script = script(`${RECORD}
+local id, key = ARGV[2], prefix .. ARGV[2]
+if call('EXISTS', key) == 0 then
+  local stored = call('HGET', parked, id)
+  if stored then return { 'parked', stored } end
+end
+local due, place = call('ZSCORE', delayed, id), 'absent'
+if call('ZSCORE', failed, id) then place = 'failed'
+elseif call('ZSCORE', completed, id) then place = 'completed'
+elseif due then place = 'delayed'
+elseif call('ZSCORE', prioritized, id) then place = 'waiting'
+elseif call('LPOS', active, id) then place = 'running'
+elseif call('LPOS', wait, id) or call('LPOS', paused, id) then place = 'waiting'
+elseif call('ZSCORE', prefix .. 'waiting-children', id) then place = 'waiting' end
+if place == 'absent' and call('EXISTS', key) == 0 then return { 'absent' } end
+return { place, recordOf(id, due) }`)
+
+/** CURSOR COUNT REASONS ('' for all, else ',late,moving,') → next cursor, id, stored, id, stored, …. */
+export const PARKED: Script = script(parkedPage(2))
+
+/** ID, ID, … → a digit each: 1 if it was parked. */
+export const DROP_PARKED: Script = script(dropParked(2))
+
+/** → the type of each key. */
+export const TYPES: Script = script(TYPES_OF_KEYS)
+
+/**
+ * MOST NAME → of at most MOST jobs those that failed before, those that run without a lock, those of another name; the
+ * first and last are -1 where there are more.
+ */
+export const DETAIL: Script = script(`
+local most, name, retrying, stalled, others = tonumber(ARGV[2]), ARGV[3], 0, 0, 0
+local function look(ids)
+  for _, id in ipairs(ids) do
+    local found, made = unpack(call('HMGET', prefix .. id, 'name', 'atm'))
+    if tonumber(made or 0) > 0 then retrying = retrying + 1 end
+    if name ~= '' and found and found ~= name then others = others + 1 end
   end
 end
-local function pages(read, forward)
-  local page, at = name == '' and math.min(limit, 500) or 500, 0
-  while #result < 2 * limit and seen < 10000 do
-    local ids = read(at, page)
-    if #ids == 0 then return end
-    if forward then look(ids, 1, #ids, 1) else look(ids, #ids, 1, -1) end
-    at = at + #ids
-  end
-end
-if ARGV[2] == 'delayed' then
-  pages(function(at, page) return call('ZRANGE', delayed, at, at + page - 1) end, true)
-else
-  for _, key in ipairs({ wait, paused }) do
-    pages(function(at, page) return call('LRANGE', key, -at - page, -at - 1) end, false)
-  end
-  pages(function(at, page) return call('ZRANGE', prioritized, at, at + page - 1) end, true)
-end
-return result`)
+local running = call('LRANGE', active, 0, most - 1)
+for _, id in ipairs(running) do stalled = stalled + 1 - call('EXISTS', prefix .. id .. ':lock') end
+local total = call('LLEN', wait) + call('LLEN', paused) + call('ZCARD', prioritized) + call('ZCARD', delayed)
+if total + call('LLEN', active) > most then return { -1, stalled, -1 } end
+look(running)
+retrying = 0
+look(call('LRANGE', wait, 0, -1))
+look(call('LRANGE', paused, 0, -1))
+look(call('ZRANGE', prioritized, 0, -1))
+look(call('ZRANGE', delayed, 0, -1))
+return { retrying, stalled, others }`)
 
 /** ID KEEP: remembers a failed job of ours and removes the oldest ones beyond KEEP; those of others stay. */
 export const KEEP_FAILED: Script = script(`${DROP}

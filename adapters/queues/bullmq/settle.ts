@@ -3,14 +3,15 @@
 
 import type { Job } from 'bullmq'
 import type { Delivery, Disposition } from '../../../src/ports/queue.ts'
-import { asError, jsonResult, parkNote } from '../../queue-support.ts'
+import { asError, jsonResult } from '../../queue-support.ts'
+import { parkNote } from '../../redis-park.ts'
 import { fromJobId } from './scripts.ts'
 
 export type BullJob = Job<unknown, unknown, string>
 
 /** What a settled run needs of the queue's own connection. */
 export interface Settler {
-  park(jobId: string, token: string, note: string): Promise<unknown>
+  parkRunning(jobId: string, token: string, note: string): Promise<unknown>
   /** Keeps the number of failed jobs bounded. */
   failed(jobId: string): Promise<unknown>
   /** The classes of errors that BullMQ gives a meaning of their own. */
@@ -71,9 +72,7 @@ export async function settle(
       await job.moveToDelayed(Date.now() + Math.max(0, Math.ceil(disposition.delayMs)), token).catch(() => {})
       throw named('DelayedError', 'deferred by cutover')
     case 'park': {
-      const backoffMs = typeof job.opts.backoff === 'object' ? job.opts.backoff.delay : undefined
-      const note = parkNote(delivery, disposition.reason, { priority: job.priority, backoffMs })
-      await settler.park(job.id ?? '', token, note).catch(() => {})
+      await settler.parkRunning(job.id ?? '', token, parkNote(disposition.reason)).catch(() => {})
       throw named('WaitingError', 'parked by cutover')
     }
   }

@@ -7,42 +7,27 @@ import type {
   Delivery,
   Disposition,
   EnqueueAnswer,
+  Movability,
+  MovableJob,
   OutgoingJob,
+  Page,
   ParkedJob,
   ParkReason,
   Queue,
   QueueCounts,
   QueuePlace,
+  StoredJob,
 } from '../../../src/ports/queue.ts'
 import { CutoverError, isCutoverError } from '../../../src/vocabulary/errors.ts'
 import { openSqliteFile, type SqliteDb, type SqliteFile } from '../../sqlite-file.ts'
 import { EmbeddedConsumer } from './consumer.ts'
 import type { EmbeddedSettings } from './index.ts'
 import { EmbeddedDelivery, type EmbeddedJob } from './job.ts'
-import {
-  COMPLETED,
-  census,
-  DELAYED,
-  FAILED,
-  insert,
-  openStore,
-  PARKED,
-  type Place,
-  promote,
-  READY,
-  RUNNING,
-} from './store.ts'
+import { census, DELAYED, FAILED, insert, openStore, PARKED, type Place, promote, READY, RUNNING } from './store.ts'
+import { detail, movable, park, parkedJobs, placeOf, read, removeFrom, unpark } from './stored.ts'
 
 /** Jobs that one transaction's work stores, so that a large bulk does not hold the event loop. */
 const CHUNK = 250
-const PLACES: Readonly<Record<Place, QueuePlace>> = {
-  [READY]: 'waiting',
-  [DELAYED]: 'delayed',
-  [RUNNING]: 'running',
-  [FAILED]: 'failed',
-  [PARKED]: 'parked',
-  [COMPLETED]: 'completed',
-}
 
 /** Consumers of this process by file and queue, to be told of new jobs at once. */
 const consumers = new Map<string, Set<EmbeddedConsumer>>()
@@ -204,9 +189,12 @@ export class EmbeddedQueue implements Queue<EmbeddedJob> {
     throw new EmbeddedVerdict(disposition)
   }
 
-  async counts(): Promise<QueueCounts> {
+  async counts(options: { detail?: boolean } = {}): Promise<QueueCounts> {
     const now = Date.now()
-    const { byPlace, oldest } = await this.#store.read((db) => census(db, this.#queue, now))
+    const { byPlace, oldest, more } = await this.#store.read((db) => ({
+      ...census(db, this.#queue, now),
+      more: options.detail === true ? detail(db, this.#queue, now) : {},
+    }))
     const of = (place: Place): number => byPlace.get(place) ?? 0
     const counts = {
       waiting: of(READY),
@@ -214,70 +202,69 @@ export class EmbeddedQueue implements Queue<EmbeddedJob> {
       running: of(RUNNING),
       failed: of(FAILED),
       parked: of(PARKED),
+      ...more,
     }
     return oldest === undefined ? counts : { ...counts, oldestReadyMs: Math.max(0, now - oldest) }
   }
 
   async find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }> {
-    const sql = `SELECT place, reason, place = ${DELAYED} AND rank <= ? AS due FROM embedded_jobs WHERE queue = ? AND id = ?`
-    const row = await this.#store.read((db) => db.sql(sql).get(Date.now(), this.#queue, backendId))
-    if (row === undefined) return { place: 'absent' }
-    const place = row.due === 1 ? 'waiting' : PLACES[row.place as Place]
-    return place === 'failed' && row.reason !== null ? { place, reason: String(row.reason) } : { place }
+    return this.#store.read((db) => placeOf(db, this.#queue, backendId, Date.now()))
   }
 
-  async remove(backendId: string): Promise<boolean> {
-    return this.#change(
-      `DELETE FROM embedded_jobs WHERE queue = ? AND id = ? AND place IN (${READY}, ${DELAYED})`,
-      backendId,
-    )
+  async read(backendId: string): Promise<StoredJob | undefined> {
+    return this.#store.read((db) => read(db, this.#queue, backendId))
   }
 
-  async dropParked(backendId: string): Promise<boolean> {
-    return this.#change(`DELETE FROM embedded_jobs WHERE queue = ? AND id = ? AND place = ${PARKED}`, backendId)
+  async list(options: { place: 'waiting' | 'delayed'; limit: number; cursor?: string }): Promise<Page<MovableJob>> {
+    // What is due waits; a scan begins with that once.
+    if (options.cursor === undefined) await this.#store.write((db) => promote(db, this.#queue, Date.now()))
+    return this.#store.read((db) => movable(db, this.#queue, options))
   }
 
-  async unpark(backendId: string): Promise<boolean> {
-    const sql = `UPDATE embedded_jobs SET place = ${READY}, rank = (priority << 42) | ?3, reason = NULL
-      WHERE queue = ?1 AND id = ?2 AND place = ${PARKED}`
-    const back = await this.#change(sql, backendId, Date.now())
-    if (back) this.#wake(0)
+  refusal(job: OutgoingJob): CutoverError | undefined {
+    const text = this.#encode(job)
+    return typeof text === 'string' ? undefined : text
+  }
+
+  /** The form is our own, and its version was looked at when the file was opened. */
+  async movable(): Promise<Movability> {
+    return { ok: true }
+  }
+
+  async park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
+    return this.#inPacks(backendIds, (db, ids) => park(db, this.#queue, ids, reason, Date.now()))
+  }
+
+  async remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return this.#inPacks(backendIds, (db, ids) => removeFrom(db, this.#queue, ids, 'waiting'))
+  }
+
+  async parked(
+    options: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string } = {},
+  ): Promise<Page<ParkedJob>> {
+    return this.#store.read((db) => parkedJobs(db, this.#queue, { limit: 500, ...options }))
+  }
+
+  async unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    const back = await this.#inPacks(backendIds, (db, ids) => unpark(db, this.#queue, ids, Date.now()))
+    if (back.includes(true)) this.#wake(0)
     return back
   }
 
-  async #change(sql: string, ...values: (string | number)[]): Promise<boolean> {
-    return this.#store.write((db) => db.sql(sql).run(this.#queue, ...values).changes === 1)
+  async dropParked(backendIds: readonly string[]): Promise<readonly boolean[]> {
+    return this.#inPacks(backendIds, (db, ids) => removeFrom(db, this.#queue, ids, 'parked'))
   }
 
-  async parked(options: { limit?: number } = {}): Promise<readonly ParkedJob[]> {
-    const sql = `SELECT id, data, reason, rank, priority, attempts, made, backoff FROM embedded_jobs
-      WHERE queue = ? AND place = ${PARKED} ORDER BY rank, seq LIMIT ?`
-    const rows = await this.#store.read((db) => db.sql(sql).all(this.#queue, options.limit ?? 1000))
-    return rows.map((row) => ({
-      backendId: String(row.id),
-      data: parsed(String(row.data)),
-      reason: row.reason as ParkReason,
-      parkedAt: Number(row.rank),
-      runAt: Number(row.rank),
-      priority: Number(row.priority),
-      attempts: Number(row.attempts),
-      attemptsMade: Number(row.made),
-      ...(row.backoff === null ? {} : { backoff: { delayMs: Number(row.backoff) } }),
-    }))
-  }
-
-  async list(options: {
-    place: 'waiting' | 'delayed'
-    limit: number
-  }): Promise<readonly { backendId: string; data: unknown }[]> {
-    const sql = 'SELECT id, data FROM embedded_jobs WHERE queue = ? AND place = ? ORDER BY rank, seq LIMIT ?'
-    const place = options.place === 'waiting' ? READY : DELAYED
-    const look = (db: SqliteDb): Record<string, unknown>[] => {
-      promote(db, this.#queue, Date.now())
-      return db.sql(sql).all(this.#queue, place, options.limit)
+  async #inPacks(
+    ids: readonly string[],
+    change: (db: SqliteDb, ids: readonly string[]) => boolean[],
+  ): Promise<readonly boolean[]> {
+    const packs: Promise<boolean[]>[] = []
+    for (let at = 0; at < ids.length; at += CHUNK) {
+      const pack = ids.slice(at, at + CHUNK)
+      packs.push(this.#store.write((db) => change(db, pack)))
     }
-    const rows = await this.#store.write(look)
-    return rows.map((row) => ({ backendId: String(row.id), data: parsed(String(row.data)) }))
+    return (await Promise.all(packs)).flat()
   }
 
   shadow(): EmbeddedQueue {
@@ -302,13 +289,4 @@ const IOERR = 10
 function mayBeStored(error: unknown): boolean {
   const cause = isCutoverError(error) ? error.cause : error
   return cause instanceof Error && 'errcode' in cause && (Number(cause.errcode) & 0xff) === IOERR
-}
-
-/** Stored data; as text if it was damaged. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
 }

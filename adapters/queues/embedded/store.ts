@@ -22,7 +22,7 @@ const SCHEMA = 1
 /** `rank` of a ready job: 21 bits of priority above 42 bits of ms since 1970. */
 const RANK = '(?1 << 42) | ?2'
 const PRIORITY_MAX = 2 ** 21 - 1
-const TIME_MASK = 2 ** 42 - 1
+export const TIME_MASK = 2 ** 42 - 1
 /** Farthest due time: what fits into a rank. */
 const FAR = TIME_MASK - 1
 
@@ -51,9 +51,12 @@ export async function openStore(file: SqliteFile, name: string): Promise<number>
         seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, id TEXT NOT NULL, place INTEGER NOT NULL, rank INTEGER NOT NULL,
         token INTEGER, priority INTEGER NOT NULL, attempts INTEGER NOT NULL, made INTEGER NOT NULL DEFAULT 0,
         starts INTEGER NOT NULL DEFAULT 0, stalls INTEGER NOT NULL DEFAULT 0, backoff INTEGER, enqueued INTEGER NOT NULL,
-        data TEXT NOT NULL, reason TEXT, progress TEXT, result TEXT) STRICT;
+        data TEXT NOT NULL, reason TEXT, progress TEXT, result TEXT, due INTEGER) STRICT;
       CREATE UNIQUE INDEX IF NOT EXISTS embedded_jobs_by_id ON embedded_jobs (queue, id);
       CREATE INDEX IF NOT EXISTS embedded_jobs_by_place ON embedded_jobs (queue, place, rank)`)
+    // Since when a parked job was or will be due; files of before have no such column.
+    if (db.sql("SELECT 1 FROM pragma_table_info('embedded_jobs') WHERE name = 'due'").get() === undefined)
+      db.exec('ALTER TABLE embedded_jobs ADD COLUMN due INTEGER')
     db.sql('INSERT INTO embedded_queues (name, schema) VALUES (?, ?) ON CONFLICT DO NOTHING').run(name, SCHEMA)
     const row = db.sql('SELECT queue, schema FROM embedded_queues WHERE name = ?').get(name)
     if (Number(row?.schema) > SCHEMA) {
@@ -92,7 +95,7 @@ function add(db: SqliteDb, queue: number, job: OutgoingJob, data: string, now: n
       delayed ? DELAYED : READY,
       priority,
       job.attempts,
-      job.backoff?.delayMs ?? null,
+      job.backoff === undefined ? null : job.backoff.fixed === true ? -job.backoff.delayMs : job.backoff.delayMs,
       now,
       data,
     )
@@ -158,7 +161,7 @@ export function settle(
       if (!ending.retry || job.made + 1 >= job.attempts) {
         return place(db, job, token, { place: FAILED, rank: now, spent: 1, reason: reasonOf(ending.error) })
       }
-      const pause = job.backoff === null ? 0 : job.backoff * 2 ** job.made
+      const pause = pauseAfter(job.backoff, job.made)
       return again(db, job, token, { now, pause, spent: 1, reason: reasonOf(ending.error) })
     }
     case 'defer':
@@ -168,6 +171,12 @@ export function settle(
     case 'park':
       return place(db, job, token, { place: PARKED, rank: now, spent: 0, reason: ending.reason })
   }
+}
+
+/** A pause that stays the same is stored below 0. */
+function pauseAfter(backoff: number | null, made: number): number {
+  if (backoff === null) return 0
+  return backoff < 0 ? -backoff : backoff * 2 ** made
 }
 
 type Held = Pick<JobRow, 'seq' | 'priority'>

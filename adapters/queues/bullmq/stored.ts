@@ -1,0 +1,92 @@
+// What does a record of BullMQ say about its job, and what keeps it where it is?
+
+import type { QueuePlace, StoredJob } from '../../../src/ports/queue.ts'
+import type { Backoff } from '../../../src/vocabulary/job.ts'
+import { fromJobId } from './scripts.ts'
+
+type Field = string | null | undefined
+
+/** As the scripts give it: `due` in ms or '', `flow` above 0 for a parent, then fields of the job's hash. */
+export type BullRecord = readonly [
+  ...[id: string, due: string, flow: number, name: Field, data: Field, opts: Field, timestamp: Field, delay: Field],
+  ...[priority: Field, made: Field, started: Field, parent: Field, schedule: Field, failing: Field],
+]
+
+interface BullOptions {
+  readonly attempts?: number
+  readonly backoff?: number | { readonly type?: string; readonly delay?: number }
+}
+
+export function storedJob<P extends QueuePlace>(record: BullRecord, place: P): StoredJob & { readonly place: P } {
+  const [id, due, , , data, , timestamp, delay, priority, made, started] = record
+  const backendId = fromJobId(id)
+  const { parsed, options, damaged } = contents(record)
+  const attemptsMade = Number(made ?? 0)
+  const enqueuedAt = Number(timestamp ?? 0)
+  const backoff = backoffIn(options.backoff, attemptsMade)
+  const held = heldBy(record)
+  return {
+    backendId,
+    place,
+    data: damaged === undefined ? parsed : (data ?? undefined),
+    runAt: due === '' ? enqueuedAt + Number(delay ?? 0) : Number(due),
+    ...(enqueuedAt > 0 ? { enqueuedAt } : {}),
+    ...(Number(priority ?? 0) > 0 ? { priority: Number(priority) } : {}),
+    attempts: Math.max(1, options.attempts ?? 1),
+    attemptsMade,
+    ...(backoff === undefined ? {} : { backoff }),
+    neverStarted: damaged === undefined ? Number(started ?? 0) === 0 && attemptsMade === 0 : undefined,
+    ...(damaged === undefined ? {} : { damaged }),
+    ...(held === undefined ? {} : { held }),
+  }
+}
+
+/** A parked job's record: its hash as Redis lists it, field, value, field, value. */
+export function recordInPark(id: string, stored: string): BullRecord {
+  const fields = new Map<string, string>()
+  try {
+    const list = JSON.parse(stored) as string[]
+    for (let at = 0; at < list.length; at += 2) fields.set(list[at]!, list[at + 1]!)
+  } catch {
+    // Without a name it counts as damaged.
+  }
+  const of = (name: string): Field => fields.get(name)
+  return [
+    ...([id, '', 0, of('name'), of('data'), of('opts'), of('timestamp'), of('delay')] as const),
+    ...([of('priority'), of('atm'), of('ats'), of('parentKey'), of('rjk'), of('defa')] as const),
+  ]
+}
+
+function contents([, , , name, data, opts]: BullRecord): {
+  readonly parsed?: unknown
+  readonly options: BullOptions
+  readonly damaged?: string
+} {
+  if (typeof name !== 'string') return { options: {}, damaged: 'its record is missing' }
+  if (typeof data !== 'string') return { options: {}, damaged: 'its record has no data' }
+  try {
+    const options = (JSON.parse(opts ?? '{}') ?? {}) as BullOptions
+    try {
+      return { parsed: JSON.parse(data), options }
+    } catch {
+      return { options, damaged: 'its data is no JSON' }
+    }
+  } catch {
+    return { options: {}, damaged: 'its options are no JSON' }
+  }
+}
+
+function heldBy([, , flow, , , , , , , , , parent, schedule, failing]: BullRecord): string | undefined {
+  if (typeof parent === 'string') return 'it is a child of a flow'
+  if (flow > 0) return 'it is the parent of a flow'
+  if (typeof schedule === 'string') return `it is the next run of the schedule ${schedule}`
+  return typeof failing === 'string' ? `its next worker is to fail it: ${failing}` : undefined
+}
+
+/** BullMQ keeps what was asked for; this is what remains. */
+function backoffIn(asked: BullOptions['backoff'], attemptsMade: number): Backoff | undefined {
+  const { type, delay } = typeof asked === 'number' ? { type: 'fixed', delay: asked } : (asked ?? {})
+  if (typeof delay !== 'number' || delay <= 0) return undefined
+  if (type === 'exponential') return { delayMs: delay * 2 ** attemptsMade }
+  return type === 'fixed' ? { delayMs: delay, fixed: true } : undefined
+}
