@@ -2,6 +2,10 @@
 
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as delay } from 'node:timers/promises'
+import { backendIdOfRow } from './backlog/backend-id.ts'
+import { follow } from './backlog/follow.ts'
+import type { MoveResult, PassOptions } from './backlog/move.ts'
+import { auditMove } from './backlog/move-audit.ts'
 import { decodeError, decodeOutcome } from './comparison/replay.ts'
 import { resolveMigration, resolveNamespace } from './config/resolve.ts'
 import type { CutoverConfig, Logger } from './config/types.ts'
@@ -17,7 +21,6 @@ import { Runtime, type Worker, type WorkOptions } from './runtime.ts'
 import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError, isCutoverError } from './vocabulary/errors.ts'
 import type { CutoverEvent } from './vocabulary/events.ts'
-import { backendIdOf } from './vocabulary/ids.ts'
 import { type Decision, type Route, SIDES, type Side } from './vocabulary/job.ts'
 import { userAtHost } from './who.ts'
 
@@ -33,6 +36,13 @@ export interface OpenOptions {
   readonly withoutLedger?: 'degrade' | 'refuse'
   /** Gives every job this route, for tests of handlers; neither flag nor latch is asked. */
   readonly forcedRoute?: Route
+}
+
+export interface MoveOptions extends PassOptions {
+  /** Looks only: `moved` is what a move would take. */
+  readonly dryRun?: boolean
+  /** Goes on with what comes later, until `signal` ends it. */
+  readonly follow?: boolean
 }
 
 export interface EnqueueItem<P> extends EnqueueOptions {
@@ -247,7 +257,7 @@ export class Cutover<I, J, R, E, L, T> {
     // The row decides; the copy is only tidied away, and a worker that finds it acks it without running.
     if (answer === 'cancelled' && row !== undefined && runtime.settings[row.side].capabilities.remove) {
       try {
-        await (await runtime.queue(row.side)).remove([backendIdOf(id, row.gen, 'primary')])
+        await (await runtime.queue(row.side)).remove([backendIdOfRow(row)])
       } catch (cause) {
         this.#log.debug({ err: cause, migration: name, id }, 'the copy of a cancelled job is left to its worker')
       }
@@ -326,6 +336,32 @@ export class Cutover<I, J, R, E, L, T> {
   /** Lifts the latch: the flag decides again. */
   async unlatch(name: Name<I>, options: { by?: string; why?: string } = {}): Promise<ControlState> {
     return await (await this.#ledgerOf(name)).setLatch({ set: false, by: this.#by, ...options })
+  }
+
+  // -------------------------------------------------------------------------------------------------- moving
+
+  /**
+   * Moves jobs that wait or are delayed from one side to the other, with their delay, priority and the attempts that
+   * they have left. One pass, or with `follow` pass after pass until `signal` ends it. May be stopped or killed at any
+   * point, and called by any number at once: what was begun is brought to its end by the next one, or by the sweeper.
+   *
+   * Refused before anything is touched: `move-same-side`, `move-no-workers`, `move-latched`, `capability-missing`,
+   * `backend-untested`. What cannot be moved stays where it is and is told by reason.
+   */
+  async move(name: Name<I>, options: MoveOptions): Promise<MoveResult> {
+    const { dryRun, follow: standing, ...selection } = options
+    const runtime = this.#runtime(name)
+    if (selection.key !== undefined && runtime.settings.key === undefined) {
+      throw new CutoverError(
+        'option-invalid',
+        `${name}: there is no key function, so no job has the key that is asked for`,
+      )
+    }
+    await this.#openLedger()
+    if (dryRun === true) return await runtime.mover.preview(selection)
+    const result = standing === true ? await follow(runtime.mover, selection) : await runtime.mover.pass(selection)
+    if (result.moved > 0 || result.pending > 0) await auditMove(await this.#ledgerOf(name), result, { by: this.#by })
+    return result
   }
 
   // ---------------------------------------------------------------------------------------------------- around

@@ -1,5 +1,7 @@
 // The public API, in the order of a job's way: configure, enqueue, work, look.
 
+export type { LeftJobs, MoveProgress, MoveResult } from './backlog/move.ts'
+export type { LeftReason } from './backlog/move-job.ts'
 export type { CompareOptions } from './comparison/options.ts'
 export {
   type ConfigBase,
@@ -14,6 +16,7 @@ export {
   type EnqueueItem,
   type Explanation,
   type HandlerOf,
+  type MoveOptions,
   type OpenOptions,
   openCutover,
 } from './cutover.ts'

@@ -1,6 +1,7 @@
 // One migration in one process: its queues, its watch, its producer, its workers and its sweeper, opened when needed.
 
 import { createHash } from 'node:crypto'
+import { Mover } from './backlog/move.ts'
 import { Sweeper } from './backlog/sweep.ts'
 import type { MigrationSettings } from './config/resolve.ts'
 import type { Logger } from './config/types.ts'
@@ -61,6 +62,7 @@ export class Runtime {
   readonly #opened = new Map<string, Queue>()
   readonly #fence: Fence
   readonly #unrecorded: Unrecorded
+  readonly mover: Mover
   readonly #sweeper: Sweeper
   readonly #workers = new Set<WorkerHandle>()
   #closed = false
@@ -95,7 +97,9 @@ export class Runtime {
     })
     this.#fence = new Fence({ ledger, leaseMs: settings.leaseMs })
     this.#unrecorded = new Unrecorded({ fence: this.#fence, ledger })
+    this.mover = new Mover({ settings, ledger, queue, by: options.by })
     this.#sweeper = new Sweeper({
+      mover: this.mover,
       migration: settings.name,
       instance: this.watch.instance,
       settings: settings.ledger,

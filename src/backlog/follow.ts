@@ -26,11 +26,15 @@ export async function follow(mover: Mover, options: FollowOptions): Promise<Move
     before.stale += pass.stale
     before.pending += pass.pending
     const sum: MoveResult = { ...pass, ...before }
-    if (signal?.aborted === true || (limit !== undefined && before.moved >= limit)) return sum
-    if (done !== undefined && (await done(pass))) return sum
+    const enough = limit !== undefined && before.moved >= limit
+    if (enough || isOver(signal) || (done !== undefined && (await done(pass)))) return sum
     await pause(pauseMs, signal)
-    if (signal?.aborted === true) return sum
+    if (isOver(signal)) return sum
   }
+}
+
+function isOver(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -38,7 +38,12 @@ export async function recoverRows(rows: readonly JobRow[], ledger: MigrationLedg
 }
 
 /** Copies on this side that a mover parked longer ago than it may take. */
-export async function recoverParked(side: Side, queue: Queue, ledger: MigrationLedger, mover: Mover): Promise<Recovered> {
+export async function recoverParked(
+  side: Side,
+  queue: Queue,
+  ledger: MigrationLedger,
+  mover: Mover,
+): Promise<Recovered> {
   const { latch, epoch } = await ledger.control()
   const to = otherSide(side)
   const forward = !(latch.set && to === 'target') && (await mover.hasWorkers(to))

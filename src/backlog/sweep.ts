@@ -7,8 +7,10 @@ import type { JobRow, LedgerSettings, MigrationLedger, PairState, PresenceRecord
 import type { Queue } from '../ports/queue.ts'
 import { isOrphan, isOverdue, neverStarted } from '../ports/row-rules.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
-import { backendIdOf, backendIdOfAdopted } from '../vocabulary/ids.ts'
-import type { Side } from '../vocabulary/job.ts'
+import { SIDES, type Side } from '../vocabulary/job.ts'
+import { backendIdOfRow } from './backend-id.ts'
+import type { Mover } from './move.ts'
+import { isAbandoned, recoverParked, recoverRows } from './recover.ts'
 
 const PAGE = 500
 /** Backends are asked about at most this many overdue jobs a sweep. */
@@ -25,6 +27,8 @@ export interface SweeperOptions {
   readonly queue: (side: Side) => Promise<Queue>
   /** The queues that this process has open anyway, shadow queues too: their parked copies are looked at. */
   readonly openQueues: () => readonly Queue[]
+  /** Brings moves to their end whose mover died. */
+  readonly mover: Mover
   readonly compare: (id: string, pair: PairState) => Promise<void>
   readonly emit: EmitEvent
   readonly everyMs: number
@@ -36,6 +40,9 @@ export interface SweepResult {
   readonly lost: number
   readonly closed: number
   readonly unparked: number
+  /** Moves of a mover that died, brought to their end; and copies that it had taken, put back. */
+  readonly moved: number
+  readonly returned: number
 }
 
 export class Sweeper {
@@ -45,6 +52,8 @@ export class Sweeper {
   #compactAt = 0
   /** Overdue rows to pass over in the next sweep: those behind them have their turn. */
   #skip = 0
+  /** What could not be looked at in the pass before: a fault that stays is told once. */
+  #told: ReadonlyMap<string, string> = new Map()
   #stopped = false
 
   constructor(options: SweeperOptions) {
@@ -84,7 +93,7 @@ export class Sweeper {
     await pass.rows()
     await pass.parked()
     this.#skip = pass.skipNext
-    pass.tell()
+    this.#told = pass.tell(this.#told)
     if (Date.now() >= this.#compactAt) {
       this.#compactAt = Date.now() + 30_000
       await ledger.compact()
@@ -108,7 +117,7 @@ export class Sweeper {
 class Pass {
   readonly #o: SweeperOptions
   readonly #ledger: MigrationLedger
-  readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0 }
+  readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0, moved: 0, returned: 0 }
   readonly #faults = new Map<string, string>()
   readonly #skip: number
   readonly #stopped: () => boolean
@@ -142,8 +151,18 @@ class Pass {
         if (this.#stopped()) return
         await this.#row(row, now)
       }
+      await this.#abandoned(page.rows.filter((row) => isAbandoned(row, now)))
       cursor = page.cursor
     } while (cursor !== undefined)
+  }
+
+  async #abandoned(rows: readonly JobRow[]): Promise<void> {
+    if (rows.length === 0 || this.#faults.has('moves')) return
+    try {
+      this.result.moved += await recoverRows(rows, this.#ledger, this.#o.mover)
+    } catch (cause) {
+      this.#fault('moves', cause)
+    }
   }
 
   async #row(row: JobRow, now: number): Promise<void> {
@@ -180,9 +199,8 @@ class Pass {
   }
 
   async #overdue(row: JobRow): Promise<void> {
-    const backendId = row.stamp.adopted ? backendIdOfAdopted(row.id) : backendIdOf(row.id, row.gen, 'primary')
     const queue = await this.#o.queue(row.side)
-    const { place, reason } = await queue.find(backendId)
+    const { place, reason } = await queue.find(backendIdOfRow(row))
     if (place === 'failed') {
       const message = reason ?? 'the backend gave the job up without running the handler to an end'
       const error = { name: 'CutoverError', code: 'backend-failed', message }
@@ -218,20 +236,33 @@ class Pass {
     for (const queue of this.#o.openQueues()) {
       await this.#parkedIn(queue).catch((cause: unknown) => this.#fault(`parked jobs of ${queue.name}`, cause))
     }
+    for (const side of SIDES) {
+      if (this.#stopped()) return
+      await this.#taken(side).catch((cause: unknown) => this.#fault(`jobs of ${side} that a mover took`, cause))
+    }
+  }
+
+  /** On both sides, whatever this process works on: their mover may have been anywhere. */
+  async #taken(side: Side): Promise<void> {
+    const { moved, returned } = await recoverParked(side, await this.#o.queue(side), this.#ledger, this.#o.mover)
+    this.result.moved += moved
+    this.result.returned += returned
   }
 
   #fault(where: string, cause: unknown): void {
     this.#faults.set(where, messageOf(cause))
   }
 
-  /** What could not be looked at, said once a pass. */
-  tell(): void {
+  /** What could not be looked at, but for what was told of the pass before; answers it. */
+  tell(before: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     for (const [where, message] of this.#faults) {
-      this.#o.emit({ type: 'sweep-error', migration: this.#o.migration, message: `${where}: ${message}` })
+      if (before.get(where) !== message)
+        this.#o.emit({ type: 'sweep-error', migration: this.#o.migration, message: `${where}: ${message}` })
     }
+    return this.#faults
   }
 
-  /** `late`, `damaged` and what a mover took stay where they are, visible. */
+  /** `late` and `damaged` stay where they are, visible; what a mover took is `recover.ts`. */
   async #parkedIn(queue: Queue): Promise<void> {
     const reasons = ['deferred', 'newer'] as const
     let cursor: string | undefined

@@ -26,12 +26,30 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1)
 })
 
+/** 128 + the number of SIGINT, as shells have it. */
+const INTERRUPTED = 130
+let interrupted: AbortController | undefined
+const interrupt = (): AbortSignal => {
+  if (interrupted !== undefined) return interrupted.signal
+  const controller = new AbortController()
+  interrupted = controller
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(INTERRUPTED)
+      controller.abort()
+    })
+  }
+  return controller.signal
+}
+
 const exit = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   cwd: process.cwd(),
   env: process.env,
   isTTY: process.stdout.isTTY === true,
+  interrupt,
+  ...(process.stderr.isTTY === true ? { terminal: process.stderr } : {}),
   ...(process.stdout.columns === undefined ? {} : { columns: process.stdout.columns }),
 })
 

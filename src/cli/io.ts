@@ -16,6 +16,10 @@ export interface Io {
   readonly isTTY: boolean
   /** Its width. */
   readonly columns?: number
+  /** Standard error, where it is a terminal: for bars. */
+  readonly terminal?: NodeJS.WriteStream
+  /** From its first call on, Ctrl-C asks for an orderly end by this signal; a second one ends the program. */
+  readonly interrupt?: () => AbortSignal
 }
 
 export const EXIT = Object.freeze({

@@ -10,6 +10,7 @@ import { initCommand } from './commands/init.ts'
 import { jobCommand } from './commands/job.ts'
 import { rollbackCommand, unlatchCommand } from './commands/latch.ts'
 import { mismatchesCommand } from './commands/mismatches.ts'
+import { moveCommand } from './commands/move.ts'
 import { reportCommand } from './commands/report.ts'
 import { statusCommand } from './commands/status.ts'
 import { debugText, failureJson, failureOf, failureText } from './failure.ts'
@@ -28,7 +29,7 @@ export interface Cli {
 const COMMANDS = [
   ...[initCommand, checkCommand, doctorCommand],
   ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, explainCommand, historyCommand],
-  ...[flagCommand, rollbackCommand, unlatchCommand],
+  ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
 ]
 
 /** Runs one command. Never rejects: whatever goes wrong is printed and in the exit code. */

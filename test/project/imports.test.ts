@@ -21,7 +21,19 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   // composes the parts: runtime, cutover, index
   root: ['vocabulary', 'ports', 'comparison', 'config', 'routing', 'backlog', 'mcp', 'execution', 'rollout', 'report'],
   testing: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'execution', 'routing', 'adapters'],
-  cli: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'mcp', 'routing', 'rollout', 'report', 'adapters'],
+  cli: [
+    'root',
+    'vocabulary',
+    'ports',
+    'config',
+    'comparison',
+    'mcp',
+    'routing',
+    'backlog',
+    'rollout',
+    'report',
+    'adapters',
+  ],
 }
 
 function partOf(file: string): string {
