@@ -6,7 +6,7 @@ import { formatCount } from '../report/format.ts'
 import { columns, foreign, type Pen } from './pen.ts'
 
 /** Empty when nothing stayed. */
-export function moveTable({ left, stale, pending }: MoveResult, pen: Pen): string {
+export function moveTable({ left, stale, pending }: Pick<MoveResult, 'left' | 'stale' | 'pending'>, pen: Pen): string {
   const rows = (Object.entries(left) as [LeftReason, LeftJobs][]).map(([reason, jobs]) => [
     formatCount(jobs.count),
     pen.style('yellow', reason),

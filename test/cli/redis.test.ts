@@ -84,7 +84,7 @@ export default defineConfig({
 
     await queues.kill()
     const { code, value } = await place.json('rollback', '--why', 'the queues are gone')
-    expect(code).toBe(0)
+    expect(code).toBe(3)
     expect(value).toMatchObject({
       latch: { set: true },
       flag: { kind: 'zeroed' },

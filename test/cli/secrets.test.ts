@@ -45,7 +45,13 @@ const CALLS = [
     ['explain', '--key', 'k'],
     ['history'],
   ],
-  ...[['flag', 'get'], ['flag', 'set', '--target', '5%'], ['rollback'], ['unlatch']],
+  ...[
+    ['flag', 'get'],
+    ['flag', 'set', '--target', '5%'],
+    ['rollback'],
+    ['unlatch'],
+    ['move', '--from', 'target', '--to', 'legacy'],
+  ],
   ...['syntax', 'throws', 'throws-other'].map((file) => ['status', '--config', `${file}.config.ts`]),
   ['status', `redis://a:${SECRET}@b`],
 ]

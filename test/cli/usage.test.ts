@@ -10,7 +10,7 @@ const cli = (...argv: string[]): Promise<Told> => call(argv, { cwd })
 
 const COMMANDS = [
   ...[['init'], ['check'], ['doctor'], ['status'], ['report'], ['mismatches'], ['job'], ['explain'], ['history']],
-  ...[['flag'], ['flag', 'get'], ['flag', 'set'], ['rollback'], ['unlatch']],
+  ...[['flag'], ['flag', 'get'], ['flag', 'set'], ['rollback'], ['unlatch'], ['move']],
 ]
 
 describe('help', () => {
@@ -26,11 +26,14 @@ describe('help', () => {
     },
   )
 
-  test.each([['flag', 'set'], ['rollback'], ['unlatch']])('%s %s takes --by and --why', async (...command) => {
-    const { stdout } = await cli(...command.filter((word) => word !== undefined), '--help')
-    expect(stdout).toContain('--by <who>')
-    expect(stdout).toContain('--why <reason>')
-  })
+  test.each([['flag', 'set'], ['rollback'], ['unlatch'], ['move']])(
+    '%s %s takes --by and --why',
+    async (...command) => {
+      const { stdout } = await cli(...command.filter((word) => word !== undefined), '--help')
+      expect(stdout).toContain('--by <who>')
+      expect(stdout).toContain('--why <reason>')
+    },
+  )
 
   test('the top names every command and the exit codes', async () => {
     const { code, stdout } = await cli('--help')

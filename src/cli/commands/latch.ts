@@ -1,15 +1,16 @@
 // The way back, and its end: sends everything to legacy at once, or lets the flag decide again.
 //
-// Only the ledger is needed. The flag's dials are turned to 0 afterwards where that can be done; it never holds up the
-// latch, and its failure is told, not an error.
+// Only the ledger is needed for that. Afterwards the flag's dials are turned to 0 and what waits on target is brought
+// home, where that can be done; neither holds up the latch, and what fails of it is told, not an error.
 
 import type { Command } from 'commander'
 import type { MigrationSettings } from '../../config/resolve.ts'
-import type { ControlState, Gauges, MigrationLedger } from '../../ports/ledger.ts'
-import { formatCount, formatTime, plural } from '../../report/format.ts'
+import type { ControlState, MigrationLedger } from '../../ports/ledger.ts'
+import { formatTime, plural } from '../../report/format.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
 import { failureOf } from '../failure.ts'
 import { dialsText, type FlagView, viewFlag } from '../flag-view.ts'
+import { comeHome, type Home, homeJson, homeText, isHome } from '../home.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
 import { addWho, duration, examples, NAME_HELP } from '../options.ts'
 import { foreign, type Pen } from '../pen.ts'
@@ -22,10 +23,14 @@ interface Options extends WhoOptions {
   readonly wait: number
   /** False with `--no-flag`. */
   readonly flag?: boolean
+  /** False with `--no-move`. */
+  readonly move?: boolean
 }
 
 /** A producer tells once a second what it has seen; one that died is counted as gone after five. */
 const WAIT_MS = 6000
+const ROLLBACK_WAIT_HELP =
+  'how long to wait for every live producer to obey, then for target to be empty; 0s: not at all (default: 6s)'
 const WAIT_HELP = 'how long to wait for every live producer to obey, 0s: not at all (default: 6s)'
 
 export function rollbackCommand(program: Command, cli: Cli): void {
@@ -33,8 +38,9 @@ export function rollbackCommand(program: Command, cli: Cli): void {
     .command('rollback')
     .description('sends everything to legacy at once, whatever the flag says; needs the ledger only')
     .argument('[name]', NAME_HELP)
-    .option('--wait <duration>', WAIT_HELP, duration('--wait'), WAIT_MS)
+    .option('--wait <duration>', ROLLBACK_WAIT_HELP, duration('--wait'), WAIT_MS)
     .option('--no-flag', "leave the flag's dials as they are")
+    .option('--no-move', 'leave what waits on target to its workers')
   addWho(command)
     .addHelpText(
       'after',
@@ -70,7 +76,7 @@ interface Turned {
   readonly flag: FlagOutcome
   /** False: this ledger had never heard of the migration. */
   readonly known: boolean
-  readonly gauges: Gauges | undefined
+  readonly home: Home | undefined
 }
 
 async function turn(call: Call<Options>, set: boolean): Promise<Answer> {
@@ -85,11 +91,12 @@ async function turn(call: Call<Options>, set: boolean): Promise<Answer> {
     call.note(
       `${settings.name}: the latch is ${set ? 'set: everything goes to legacy' : 'off'} (revision ${after.latch.revision})`,
     )
-    const [obedience, flag, gauges] = await Promise.all([
+    const signal = set ? call.io.interrupt?.() : undefined
+    const [obedience, flag] = await Promise.all([
       awaitObedience(ledger, after.latch.revision, call.options.wait),
       set && call.options.flag !== false ? zeroFlag(session, settings, ledger, who) : lookAtFlag(session, settings),
-      set ? gaugesOf(ledger) : undefined,
     ])
+    const home = set ? await comeHome({ call, session, settings, ledger, who, signal }) : undefined
     const found: Turned = {
       migration: settings.name,
       ledger: root.kind,
@@ -99,18 +106,14 @@ async function turn(call: Call<Options>, set: boolean): Promise<Answer> {
       obedience,
       flag,
       known,
-      gauges,
+      home,
     }
     return {
-      exit: obedience.behind.length === 0 ? EXIT.ok : EXIT.hold,
+      exit: obedience.behind.length === 0 && (home === undefined || isHome(home)) ? EXIT.ok : EXIT.hold,
       json: toJson(found, who),
       text: (pen) => toText(found, pen),
     }
   })
-}
-
-async function gaugesOf(ledger: MigrationLedger): Promise<Gauges> {
-  return (await ledger.snapshot()).gauges
 }
 
 async function zeroFlag(
@@ -143,7 +146,7 @@ async function lookAtFlag(session: Session, settings: MigrationSettings): Promis
 // ----------------------------------------------------------------------------------------------------------- views
 
 function toJson(turned: Turned, who: { by: string; why?: string }): unknown {
-  const { migration, ledger, set, before, after, obedience, flag, known, gauges } = turned
+  const { migration, ledger, set, before, after, obedience, flag, known, home } = turned
   return {
     ...{
       migration,
@@ -155,7 +158,7 @@ function toJson(turned: Turned, who: { by: string; why?: string }): unknown {
       why: who.why ?? null,
     },
     ...{ epoch: after.epoch.epoch, producers: obedience, flag },
-    ...(gauges === undefined ? {} : { onTarget: { waiting: gauges.waiting.target, running: gauges.running.target } }),
+    ...(home === undefined ? {} : homeJson(home)),
   }
 }
 
@@ -166,7 +169,7 @@ function toText(turned: Turned, pen: Pen): string {
     headline(turned, pen),
     obedienceText(turned.obedience, warn),
     flagText(turned, warn),
-    ...leftOnTarget(turned.gauges),
+    ...(turned.home === undefined ? [] : homeText(turned.home, pen)),
     ...(known
       ? []
       : [
@@ -208,13 +211,4 @@ function flagText({ flag, set }: Turned, warn: (text: string) => string): string
   if (flag.kind === 'left') return `flag: ${flag.dials}`
   const what = set ? "the flag's dials stay as they are (the latch holds all the same)" : 'the flag cannot be read'
   return warn(`${what}: ${foreign(flag.message, 400)}`)
-}
-
-function leftOnTarget(gauges: Gauges | undefined): string[] {
-  if (gauges === undefined) return []
-  const { waiting, running } = gauges
-  if (waiting.target + running.target === 0) return []
-  return [
-    `on target there still are ${formatCount(waiting.target)} waiting and ${formatCount(running.target)} running; they are worked off there`,
-  ]
 }
