@@ -18,6 +18,13 @@ import type { Enqueued } from './routing/dispatch.ts'
 import { keyPosition } from './routing/hash.ts'
 import { type EnqueueOptions, type Prepared, prepare } from './routing/prepare.ts'
 import { Runtime, type Worker, type WorkOptions } from './runtime.ts'
+import {
+  DEFAULT_SCHEDULE,
+  type ScheduleOptions,
+  type ScheduleView,
+  scheduleTerms,
+  viewSchedule,
+} from './schedule-terms.ts'
 import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError, isCutoverError } from './vocabulary/errors.ts'
 import type { CutoverEvent } from './vocabulary/events.ts'
@@ -92,6 +99,8 @@ export class Cutover<I, J, R, E, L, T> {
   readonly #by: string
   readonly #runtimes = new Map<string, Runtime>()
   readonly #listeners = new Set<(event: CutoverEvent) => void>()
+  /** Schedules that this process has declared, and how. */
+  readonly #declared = new Map<string, string>()
   #opening: Promise<void> | undefined
   #opened = false
   #closing: Promise<void> | undefined
@@ -186,6 +195,55 @@ export class Cutover<I, J, R, E, L, T> {
     const prepared = await Promise.all(jobs)
     await this.#produce(runtime)
     return await runtime.dispatcher.sendMany(prepared)
+  }
+
+  /**
+   * Enqueues `payload` at every tick of a cron pattern, as one job with the id `schedule_NAME_TIME`. The schedule is kept
+   * in the ledger and fired by any one process that has this migration open, until `unschedule`; the same again changes
+   * nothing, other terms under the same name replace it.
+   *
+   * Refused before anything is stored: `option-invalid`, and what `enqueue` refuses of the payload.
+   */
+  async schedule<N extends Name<I>>(
+    name: N,
+    cron: string,
+    payload: I[N],
+    options: ScheduleOptions = {},
+  ): Promise<ScheduleView> {
+    const runtime = this.#runtime(name)
+    const terms = await scheduleTerms(runtime.settings, cron, payload, options)
+    const text = JSON.stringify(terms)
+    const own = `${name} ${terms.name}`
+    if (options.as === undefined && (this.#declared.get(own) ?? text) !== text) {
+      throw new CutoverError(
+        'option-invalid',
+        `${name}: this process has declared another schedule without a name; give each one of its own with \`as\``,
+        { details: { migration: name, cron } },
+      )
+    }
+    const { by = this.#by, why } = options
+    const ledger = await this.#ledgerOf(name)
+    const record = await ledger.declareSchedule({ terms, by, ...(why === undefined ? {} : { why }) })
+    this.#declared.set(own, text)
+    await runtime.start()
+    runtime.scheduler.wake()
+    return viewSchedule(record)
+  }
+
+  /** Stops a schedule, by default the one without a name. Jobs that it has enqueued stay. */
+  async unschedule(
+    name: Name<I>,
+    schedule: string = DEFAULT_SCHEDULE,
+    options: { by?: string; why?: string } = {},
+  ): Promise<void> {
+    await (await this.#ledgerOf(name)).removeSchedule({ name: schedule, by: this.#by, ...options })
+    this.#declared.delete(`${name} ${schedule}`)
+  }
+
+  /** The schedules of a migration, by name. */
+  async schedules(name: Name<I>): Promise<ScheduleView[]> {
+    const { schedules } = await (await this.#ledgerOf(name)).schedules()
+    return schedules.map(viewSchedule)
   }
 
   async #produce(runtime: Runtime): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { Mover } from './backlog/move.ts'
+import { Scheduler } from './backlog/schedules.ts'
 import { Sweeper } from './backlog/sweep.ts'
 import type { MigrationSettings } from './config/resolve.ts'
 import type { Logger } from './config/types.ts'
@@ -15,7 +16,7 @@ import type { MigrationLedger, PairState } from './ports/ledger.ts'
 import type { Consumer, Queue } from './ports/queue.ts'
 import { ControlWatch } from './routing/control-watch.ts'
 import { Dispatcher } from './routing/dispatch.ts'
-import { parsePayload } from './routing/prepare.ts'
+import { parsePayload, prepare } from './routing/prepare.ts'
 import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError } from './vocabulary/errors.ts'
 import type { EmitEvent } from './vocabulary/events.ts'
@@ -64,6 +65,7 @@ export class Runtime {
   readonly #unrecorded: Unrecorded
   readonly mover: Mover
   readonly #sweeper: Sweeper
+  readonly scheduler: Scheduler
   readonly #workers = new Set<WorkerHandle>()
   #closed = false
   #started: Promise<void> | undefined
@@ -110,15 +112,33 @@ export class Runtime {
       emit,
       everyMs: options.sweepMs,
     })
+    this.scheduler = new Scheduler({
+      migration: settings.name,
+      instance: this.watch.instance,
+      ledger,
+      send: async ({ payload, priority, attempts }, id) => {
+        await this.watch.produces()
+        const more = {
+          ...(priority === undefined ? {} : { priority }),
+          ...(attempts === undefined ? {} : { attempts }),
+        }
+        const job = await prepare(settings, payload, { id, ...more })
+        await this.dispatcher.send({ ...job, ledgerOnly: true })
+      },
+      emit,
+    })
   }
 
   get sweeper(): Sweeper {
     return this.#sweeper
   }
 
-  /** Starts the watch and the sweeper, once. */
+  /** Starts the watch, the sweeper and the scheduler, once. */
   start(): Promise<void> {
-    this.#started ??= this.watch.start().then(() => this.#sweeper.start())
+    this.#started ??= this.watch.start().then(() => {
+      this.#sweeper.start()
+      this.scheduler.start()
+    })
     return this.#started
   }
 
@@ -255,6 +275,7 @@ export class Runtime {
   async close(timeoutMs: number): Promise<void> {
     this.#closed = true
     await this.#started
+    await this.scheduler.stop()
     await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: timeoutMs })))
     await this.dispatcher.close(timeoutMs)
     await this.#fence.settled()

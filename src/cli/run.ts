@@ -12,6 +12,7 @@ import { rollbackCommand, unlatchCommand } from './commands/latch.ts'
 import { mismatchesCommand } from './commands/mismatches.ts'
 import { moveCommand } from './commands/move.ts'
 import { reportCommand } from './commands/report.ts'
+import { schedulesCommand, unscheduleCommand } from './commands/schedules.ts'
 import { statusCommand } from './commands/status.ts'
 import { debugText, failureJson, failureOf, failureText } from './failure.ts'
 import { type Answer, type Call, EXIT, type ExitCode, type GlobalOptions, type Io, type Sink } from './io.ts'
@@ -30,6 +31,7 @@ const COMMANDS = [
   ...[initCommand, checkCommand, doctorCommand],
   ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, explainCommand, historyCommand],
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
+  ...[schedulesCommand, unscheduleCommand],
 ]
 
 /** Runs one command. Never rejects: whatever goes wrong is printed and in the exit code. */

@@ -9,6 +9,7 @@ import type { Comparison, ComparisonClass, Difference } from '../vocabulary/comp
 import type { Dials } from '../vocabulary/dials.ts'
 import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
 import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
+import type { ScheduleLedger } from './schedules.ts'
 
 /** Major version of the ledger's stored form. `open` migrates forward by adding only and refuses a newer one. */
 export const LEDGER_SCHEMA = 1
@@ -644,7 +645,8 @@ export interface MigrationLedger
     TallyLedger,
     ControlLedger,
     PresenceLedger,
-    AuditLedger {
+    AuditLedger,
+    ScheduleLedger {
   readonly migration: string
 }
 

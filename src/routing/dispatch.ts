@@ -328,6 +328,9 @@ export class Dispatcher {
   /** The protocol's table for a ledger that cannot be reached. */
   async #withoutLedger(job: Prepared, cause: unknown): Promise<Enqueued> {
     const { settings, watch } = this.#o
+    if (job.ledgerOnly) {
+      throw new CutoverError('ledger-unavailable', `${settings.name}: the ledger does not answer`, { cause })
+    }
     if (!job.fresh && watch.everDialled && settings.whenLedgerIsGone === 'refuse') {
       throw new CutoverError(
         'ledger-unavailable',

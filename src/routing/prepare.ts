@@ -31,6 +31,8 @@ export interface Prepared {
   readonly delayMs: number
   readonly priority: number | undefined
   readonly attempts: number
+  /** Never sent without a row in the ledger, whatever `whenLedgerIsGone` says: its sender tries again by itself. */
+  readonly ledgerOnly?: boolean
 }
 
 const KNOWN: readonly string[] = ['id', 'delay', 'priority', 'attempts'] satisfies (keyof EnqueueOptions)[]

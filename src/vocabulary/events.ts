@@ -15,6 +15,9 @@ export type CutoverEvent = { readonly migration: string } & (
   | { readonly type: 'job-lost'; readonly id: string; readonly side: Side }
   | { readonly type: 'queue-error'; readonly side: Side; readonly message: string }
   | { readonly type: 'sweep-error'; readonly message: string }
+  | { readonly type: 'schedule-error'; readonly schedule: string; readonly message: string }
+  /** Ticks from `from` to before `until` (ms) were too old to be fired when somebody was there to do it. */
+  | { readonly type: 'schedule-skipped'; readonly schedule: string; readonly from: number; readonly until: number }
   /** A process closed while the ledger was away: so many things of that time were never told to it. */
   | { readonly type: 'untold'; readonly count: number }
 )

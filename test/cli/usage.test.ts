@@ -11,6 +11,7 @@ const cli = (...argv: string[]): Promise<Told> => call(argv, { cwd })
 const COMMANDS = [
   ...[['init'], ['check'], ['doctor'], ['status'], ['report'], ['mismatches'], ['job'], ['explain'], ['history']],
   ...[['flag'], ['flag', 'get'], ['flag', 'set'], ['rollback'], ['unlatch'], ['move']],
+  ...[['schedules'], ['unschedule']],
 ]
 
 describe('help', () => {
@@ -26,7 +27,7 @@ describe('help', () => {
     },
   )
 
-  test.each([['flag', 'set'], ['rollback'], ['unlatch'], ['move']])(
+  test.each([['flag', 'set'], ['rollback'], ['unlatch'], ['move'], ['unschedule']])(
     '%s %s takes --by and --why',
     async (...command) => {
       const { stdout } = await cli(...command.filter((word) => word !== undefined), '--help')

@@ -13,6 +13,7 @@ import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
 import { randomContract } from './ledger/random.ts'
 import { rowContract } from './ledger/rows.ts'
+import { scheduleContract } from './ledger/schedules.ts'
 import { storeContract } from './ledger/store.ts'
 import { tallyContract } from './ledger/tallies.ts'
 
@@ -46,6 +47,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('control', () => controlContract(bench))
     describe('drive', () => driveContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
+    describe('schedules', () => scheduleContract(bench))
     describe('store', () => storeContract(bench))
     describe('random sequences', () => randomContract(bench))
   })

@@ -11,6 +11,7 @@ import type { LedgerSpec, MigrationLedger } from '../../src/ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue, QueueSpec } from '../../src/ports/queue.ts'
 import { testFlags } from '../../src/testing/index.ts'
 import type { Route, Side } from '../../src/vocabulary/job.ts'
+import { altered } from './altered.ts'
 import { configOf, type Mail, type Place, partsAt } from './app.ts'
 
 export type Point =
@@ -54,16 +55,6 @@ const AFTER: Partial<Record<Point, keyof MigrationLedger>> = {
   'after-finish': 'finish',
   'after-compare': 'compare',
   'after-pin': 'pin',
-}
-
-/** The same object, but for what `change` gives for a name. */
-function altered<T extends object>(what: T, change: (name: string | symbol, value: unknown) => unknown): T {
-  return new Proxy(what, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name, target)
-      return change(name, typeof value === 'function' ? value.bind(target) : value)
-    },
-  })
 }
 
 function doomedLedger(spec: LedgerSpec): LedgerSpec {

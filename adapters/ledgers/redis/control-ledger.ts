@@ -80,7 +80,7 @@ function stepArgs({ expect, token, driven, record, by, ...more }: DriveRequest):
   ]
 }
 
-function entry(by: string, action: string, why: string | undefined, data: Json): string {
+export function entry(by: string, action: string, why: string | undefined, data: Json): string {
   return JSON.stringify({ by, action, ...(why === undefined ? {} : { why }), data })
 }
 

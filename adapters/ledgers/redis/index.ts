@@ -20,6 +20,7 @@ import { redisFacts } from './facts.ts'
 import { pairLedger } from './pair-ledger.ts'
 import { portOf, texts } from './port.ts'
 import { rowLedger } from './row-ledger.ts'
+import { scheduleLedger } from './schedule-ledger.ts'
 import { ROOT_SCRIPTS } from './scripts.ts'
 import { tallyLedger } from './tally-ledger.ts'
 
@@ -122,6 +123,7 @@ class RedisLedger implements Ledger {
     const port = portOf(connection, key, name, settings)
     const rows = rowLedger(port)
     const presence = presenceLedger(port)
+    const scheduled = scheduleLedger(port)
     const handle: MigrationLedger = {
       migration: name,
       ...rows,
@@ -138,6 +140,8 @@ class RedisLedger implements Ledger {
         return this.#noted(name, () => presence.beat(beat))
       },
       ...auditLedger(port),
+      ...scheduled,
+      declareSchedule: (request) => this.#noted(name, () => scheduled.declareSchedule(request)),
     }
     this.#handles.set(which, handle)
     return handle

@@ -22,6 +22,7 @@ import { LUA_ARRIVE, LUA_MOVE, LUA_MOVES, LUA_PAYLOADS } from './lua/moves.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
+import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
 import { LUA_SETTLED } from './lua/settled.ts'
 import { LUA_BUMP, LUA_COMPACT, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT } from './lua/views.ts'
 import { LUA_CLAIM, LUA_END, LUA_HOLD } from './lua/worker.ts'
@@ -73,6 +74,10 @@ export const SCRIPTS = {
   lease: script('lease', ...CONTROL, LUA_LEASE),
   audit: script('audit', ...CONTROL, LUA_AUDIT),
   history: script('history', ...CONTROL, LUA_HISTORY),
+  declare: script('declare', ...CONTROL, LUA_DECLARE),
+  tick: script('tick', ...CONTROL, LUA_TICK),
+  unschedule: script('unschedule', ...CONTROL, LUA_UNSCHEDULE),
+  scheduled: script('scheduled', ...CONTROL, LUA_SCHEDULED),
 } as const
 
 /** Scripts on the keys of a namespace, KEYS[1] its prefix. */

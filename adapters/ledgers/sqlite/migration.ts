@@ -33,6 +33,7 @@ import type {
 } from '../../../src/ports/ledger.ts'
 import * as moveRules from '../../../src/ports/move-rules.ts'
 import * as rules from '../../../src/ports/row-rules.ts'
+import type { ScheduleLedger, ScheduleRecord } from '../../../src/ports/schedules.ts'
 import type { StoredError } from '../../../src/vocabulary/outcome.ts'
 import type { SqliteDb, SqliteFile } from '../../sqlite-file.ts'
 import * as control from './control.ts'
@@ -40,6 +41,7 @@ import { keepMismatch, readDifferences, readSamples } from './differences.ts'
 import { forgetMoves, moveOne, readMoves, readPayload } from './moves.ts'
 import * as presence from './presence.ts'
 import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
+import * as schedules from './schedules.ts'
 import { prepareMigration, rowTable } from './schema.ts'
 import { dropSlice, slicesToDrop } from './slices.ts'
 import { readBuckets, readGauges, readHistograms, rollUp } from './tallies.ts'
@@ -254,6 +256,21 @@ export class SqliteMigration implements MigrationLedger {
   }
   history({ limit }: { limit?: number } = {}): Promise<readonly AuditEntry[]> {
     return this.#read((db, mid) => control.readAudit(db, mid, limit))
+  }
+
+  // -------------------------------------------------------------------------------------------------- schedules
+
+  declareSchedule(request: Parameters<ScheduleLedger['declareSchedule']>[0]): Promise<ScheduleRecord> {
+    return this.#write((db, mid) => schedules.declareSchedule(db, mid, request))
+  }
+  tickFired(name: string, tick: number): Promise<void> {
+    return this.#write((db, mid) => schedules.tickFired(db, mid, name, tick))
+  }
+  removeSchedule(request: Parameters<ScheduleLedger['removeSchedule']>[0]): Promise<void> {
+    return this.#write((db, mid) => schedules.removeSchedule(db, mid, request))
+  }
+  schedules(): Promise<{ now: number; schedules: readonly ScheduleRecord[] }> {
+    return this.#read((db, mid) => ({ now: Date.now(), schedules: schedules.readSchedules(db, mid) }))
   }
 
   // ---------------------------------------------------------------------------------------------- transactions

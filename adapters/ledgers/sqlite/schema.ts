@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS ledger_drive (mid INTEGER PRIMARY KEY, revision INTEG
 CREATE TABLE IF NOT EXISTS ledger_moving (mid INTEGER, id, payload TEXT, PRIMARY KEY (mid, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_move (mid INTEGER, id, gen INTEGER, at INTEGER, note TEXT, until INTEGER,
   PRIMARY KEY (mid, id, gen)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_schedule (mid INTEGER, name TEXT, terms TEXT, since INTEGER, tick INTEGER,
+  PRIMARY KEY (mid, name)) WITHOUT ROWID;
 `
 const TABLE_NAMES = [...TABLES.matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)].map(([, name]) => name as string)
 
