@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import type { Disposition, Queue } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
 import type { Bench, Deliver, Run } from './queue-kit.ts'
-import { ACK, dropOne, enqueueAll, eventually, job, jobs, removeOne, unparkOne } from './queue-kit.ts'
+import { ACK, allParked, dropOne, enqueueAll, eventually, job, jobs, removeOne, unparkOne } from './queue-kit.ts'
 
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -68,6 +68,70 @@ export const RACE_CASES: readonly Case[] = [
       )
       expect(answers.filter((answer) => answer)).toHaveLength(200)
       expect(await queues[0].counts()).toMatchObject({ waiting: 0 })
+    },
+  },
+  {
+    name: 'bulk remove and park against three live consumers: none runs that was taken, every other runs once',
+    timeoutMs: () => 60_000,
+    async run(bench) {
+      const movers = [await bench.queue(), await bench.queue(), await bench.queue()] as const
+      const list = jobs(2400)
+      const later = movers[0].capabilities.delay ? jobs(200, { delayMs: 600_000 }) : []
+      await enqueueAll(movers[0], [...list, ...later])
+      const works = await Promise.all(
+        movers.map((queue) =>
+          bench.work(
+            queue,
+            async () => {
+              await soon()
+              return ACK
+            },
+            3,
+          ),
+        ),
+      )
+      const removed = new Set<string>()
+      const parked = new Set<string>()
+      // From the newest to the oldest, so that movers and workers meet in the middle; two parkers want the same jobs.
+      const left = [...later, ...list].map((one) => one.backendId)
+      const take = async (
+        into: Set<string>,
+        ask: (ids: readonly string[]) => Promise<readonly boolean[]>,
+        size: number,
+      ): Promise<void> => {
+        while (left.length > 0) {
+          const ids = left.splice(-size)
+          for (const [at, taken] of (await ask(ids)).entries()) {
+            if (!taken) continue
+            expect(removed.has(ids[at]!) || parked.has(ids[at]!)).toBe(false)
+            into.add(ids[at]!)
+          }
+          await soon()
+        }
+      }
+      const parkTwice = async (ids: readonly string[]): Promise<readonly boolean[]> => {
+        const [one, two] = await Promise.all([movers[1].park(ids, 'moving'), movers[2].park(ids, 'moving')])
+        for (const at of ids.keys()) expect(one![at] === true && two![at] === true).toBe(false)
+        return ids.map((_, at) => one![at] === true || two![at] === true)
+      }
+      await Promise.all([take(removed, (ids) => movers[0].remove(ids), 40), take(parked, parkTwice, 25)])
+      const ran = (): string[] => works.flatMap((work) => work.runs.map((run) => run.id))
+      await eventually(
+        () => movers[0].counts(),
+        (counts) => counts.waiting + counts.delayed + counts.running === 0,
+        25_000,
+      )
+      await eventually(
+        async () => ran().length + removed.size + parked.size,
+        (ended) => ended >= list.length + later.length,
+      )
+      expect(ran()).toHaveLength(new Set(ran()).size)
+      expect(ran().filter((id) => removed.has(id) || parked.has(id))).toEqual([])
+      expect(ran().length + removed.size + parked.size).toBe(list.length + later.length)
+      for (const one of later) expect(removed.has(one.backendId) || parked.has(one.backendId)).toBe(true)
+      expect(removed.size).toBeGreaterThan(0)
+      expect(parked.size).toBeGreaterThan(0)
+      expect((await allParked(movers[0])).map((one) => one.backendId).sort()).toEqual([...parked].sort())
     },
   },
   {

@@ -8,6 +8,7 @@ import { CAPABILITY_CASES } from './queue-capabilities.ts'
 import { BASIC_CASES } from './queue-cases-basic.ts'
 import { ENDED_CASES } from './queue-cases-ended.ts'
 import { FAULT_CASES } from './queue-cases-faults.ts'
+import { MOVING_CASES } from './queue-cases-moving.ts'
 import { RACE_CASES } from './queue-cases-races.ts'
 import type { QueueHarness } from './queue-kit.ts'
 import { Bench } from './queue-kit.ts'
@@ -21,6 +22,8 @@ export interface QueueContract {
   create(): Promise<QueueHarness>
   /** After this long without a sign of its worker a job is handed out again: lease or lock plus the check's interval. */
   readonly stallWindowMs: number
+  /** Only these groups of cases, e.g. for another prefix. */
+  readonly only?: readonly Group[]
   /** Does not run, e.g. where its server is missing. */
   readonly skip?: boolean
 }
@@ -33,17 +36,21 @@ export interface Case {
   readonly timeoutMs?: (contract: QueueContract) => number
 }
 
+type Group = 'capabilities' | 'basics' | 'ended' | 'faults' | 'moving' | 'races'
+
 /** Declares the suite for one adapter. */
 export function queueContract(contract: QueueContract): void {
-  const cases = {
+  const cases: Record<Group, readonly Case[]> = {
     capabilities: CAPABILITY_CASES,
     basics: BASIC_CASES,
     ended: ENDED_CASES,
     faults: FAULT_CASES,
+    moving: MOVING_CASES,
     races: RACE_CASES,
   }
   describe.skipIf(contract.skip === true)(`queue contract: ${contract.name}`, () => {
     for (const [title, list] of Object.entries(cases)) {
+      if (contract.only !== undefined && !contract.only.includes(title as Group)) continue
       describe(title, () => {
         for (const one of list) declare(contract, one)
       })

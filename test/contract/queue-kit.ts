@@ -38,6 +38,10 @@ export interface QueueHarness {
   handedIn?(): Promise<{ spec: QueueSpec; usable(): Promise<boolean> }>
   /** The backend's own plain worker, one job at a time, calling `processor` with the backend's own arguments. */
   native?(processor: (...args: unknown[]) => Promise<unknown>): Promise<{ stop(): Promise<void> }>
+  /** Puts jobs into the queue as an application without this library does; answers their ids, oldest first. */
+  plain?(payloads: readonly object[]): Promise<string[]>
+  /** Cuts a stored job's data short, or loses its record while its id stays listed; false: the backend has no such thing. */
+  damage?(backendId: string, how: 'cut' | 'missing'): Promise<boolean>
   /** Each throws where its capability does not hold. Needed for each of these that is declared. */
   readonly prove?: { readonly [K in UnseenCapability]?: (queue: Queue, bench: Bench) => Promise<void> }
   stop(): Promise<void>

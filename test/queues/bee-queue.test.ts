@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import BeeQueue from 'bee-queue'
 import BeeQueue1 from 'bee-queue-1'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
 import type { Queue } from '../../src/ports/queue.ts'
@@ -14,10 +15,16 @@ import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 const skip = !hasRedis()
 let redis: RedisServer
+let direct: Redis
 beforeAll(async () => {
-  if (!skip) redis = await startRedis()
+  if (skip) return
+  redis = await startRedis()
+  direct = new Redis(redis.url)
 })
-afterAll(() => redis?.stop())
+afterAll(() => {
+  direct?.disconnect()
+  return redis?.stop()
+})
 
 const VERSIONS = [
   {
@@ -37,9 +44,11 @@ const VERSIONS = [
 ] as const
 
 for (const { title, make, Class, module, factory } of VERSIONS) {
-  const harness = async (): Promise<QueueHarness> => {
+  const harness = async (prefix?: string): Promise<QueueHarness> => {
     const proxy = await breakable(redis.port)
-    const options = { queue: `q-${randomUUID()}`, redis: redis.url, stallInterval: 600 }
+    const custom = prefix === undefined ? {} : { prefix }
+    const options = { queue: `q-${randomUUID()}`, redis: redis.url, stallInterval: 600, ...custom }
+    const jobs = `${prefix ?? 'bq'}:${options.queue}:jobs`
     return {
       spec: () => make(options),
       child: { module: new URL(module, import.meta.url).href, factory, options },
@@ -56,6 +65,18 @@ for (const { title, make, Class, module, factory } of VERSIONS) {
         worker.process((native: BeeQueue.Job<unknown>) => processor(native))
         return { stop: () => worker.close(2_000) }
       },
+      plain: async (payloads) => {
+        const producer = new Class(options.queue, { redis: redis.url as never, isWorker: false, ...custom })
+        const ids: string[] = []
+        for (const payload of payloads) ids.push(String((await producer.createJob(payload).save()).id))
+        await producer.close()
+        return ids
+      },
+      damage: async (id, how) => {
+        if (how === 'cut') await direct.hset(jobs, id, '{"data":{"cut')
+        else await direct.hdel(jobs, id)
+        return true
+      },
       prove: {
         progress: (queue, bench) =>
           proveProgress(queue, bench, new Class(queue.name, { redis: redis.url as never, isWorker: false })),
@@ -64,7 +85,14 @@ for (const { title, make, Class, module, factory } of VERSIONS) {
       stop: () => proxy.stop(),
     }
   }
-  queueContract({ name: title, create: harness, stallWindowMs: 1_500, skip })
+  queueContract({ name: title, create: () => harness(), stallWindowMs: 1_500, skip })
+  queueContract({
+    name: `${title}, another prefix`,
+    create: () => harness('my app'),
+    stallWindowMs: 1_500,
+    skip,
+    only: ['moving'],
+  })
 }
 
 /** bee-queue publishes progress; its own events show it. */

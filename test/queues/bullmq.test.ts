@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { Queue as BullQueue, QueueEvents, Worker } from 'bullmq'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { Queue } from '../../src/ports/queue.ts'
@@ -12,18 +13,26 @@ import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 const skip = !hasRedis()
 let redis: RedisServer
+let direct: Redis
 beforeAll(async () => {
-  if (!skip) redis = await startRedis()
+  if (skip) return
+  redis = await startRedis()
+  direct = new Redis(redis.url)
 })
-afterAll(() => redis?.stop())
+afterAll(() => {
+  direct?.disconnect()
+  return redis?.stop()
+})
 
 const STALL = { lockDuration: 600, stalledInterval: 400, maxStalledCount: 3 }
 
-async function harness(): Promise<QueueHarness> {
+async function harness(prefix?: string): Promise<QueueHarness> {
   const proxy = await breakable(redis.port)
   const queue = `q-${randomUUID()}`
-  const options = { queue, connection: redis.url, worker: STALL }
+  const custom = prefix === undefined ? {} : { prefix }
+  const options = { queue, connection: redis.url, worker: STALL, ...custom }
   const connection = { url: redis.url }
+  const keyOf = (id: string): string => `${prefix ?? 'bull'}:${queue}:${id}`
   return {
     spec: () => bullmq(options),
     child: {
@@ -40,13 +49,31 @@ async function harness(): Promise<QueueHarness> {
       worker.on('error', () => {})
       return { stop: () => worker.close() }
     },
+    plain: async (payloads) => {
+      const producer = new BullQueue(queue, { connection, ...custom })
+      const added = await producer.addBulk(payloads.map((data) => ({ name: 'any', data })))
+      await producer.close()
+      return added.map((one) => one.id!)
+    },
+    damage: async (id, how) => {
+      if (how === 'cut') await direct.hset(keyOf(id), 'data', '{"cut')
+      else await direct.del(keyOf(id))
+      return true
+    },
     prove: { neverStarted, pause, progress, jobNames },
     connection: { ...breaks(proxy), spec: () => bullmq({ ...options, connection: `redis://127.0.0.1:${proxy.port}` }) },
     stop: () => proxy.stop(),
   }
 }
 
-queueContract({ name: 'bullmq', create: harness, stallWindowMs: 1_500, skip })
+queueContract({ name: 'bullmq', create: () => harness(), stallWindowMs: 1_500, skip })
+queueContract({
+  name: 'bullmq, another prefix',
+  create: () => harness('{my app}'),
+  stallWindowMs: 1_500,
+  skip,
+  only: ['moving'],
+})
 
 /** A plain queue on the same keys. */
 function plain(queue: Queue, bench: Bench): BullQueue {

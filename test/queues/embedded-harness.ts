@@ -50,6 +50,11 @@ export function embeddedHarness(extra: Partial<EmbeddedQueueOptions> = {}): Embe
         },
       }
     },
+    async damage(id, how) {
+      if (how === 'missing') return false
+      sql(`UPDATE embedded_jobs SET data = '{"cut' WHERE id = ? RETURNING seq`, id)
+      return true
+    },
     prove: {
       async neverStarted(queue, bench) {
         const one = job({ attempts: 2 })
