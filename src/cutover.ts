@@ -14,6 +14,7 @@ import { type JobView, viewJob } from './job-view.ts'
 import type { FlagSource } from './ports/flags.ts'
 import type { CancelAnswer, ControlState, Ledger, MigrationLedger } from './ports/ledger.ts'
 import type { ReportModel } from './report/model.ts'
+import { readPlanFile, withPlan } from './rollout/plan-file.ts'
 import type { Enqueued } from './routing/dispatch.ts'
 import { keyPosition } from './routing/hash.ts'
 import { type EnqueueOptions, type Prepared, prepare } from './routing/prepare.ts'
@@ -110,7 +111,10 @@ export class Cutover<I, J, R, E, L, T> {
     this.#options = options
     const namespace = resolveNamespace(config as unknown as CutoverConfig)
     // every migration is checked before anything is opened
-    const all = Object.keys(config.migrations).map((name) => resolveMigration(config as unknown as CutoverConfig, name))
+    const given = Object.keys(config.migrations).map((name) =>
+      resolveMigration(config as unknown as CutoverConfig, name),
+    )
+    const all = given.map((settings) => withPlan(settings, readPlanFile(settings, process.cwd(), given)))
     this.#by = options.by ?? userAtHost()
     this.#log = config.logger ?? STDERR
     this.#ledger = config.ledger.create({ namespace })

@@ -1,9 +1,9 @@
 // One migration in one process: its queues, its watch, its producer, its workers and its sweeper, opened when needed.
 
-import { createHash } from 'node:crypto'
 import { Mover } from './backlog/move.ts'
 import { Scheduler } from './backlog/schedules.ts'
 import { Sweeper } from './backlog/sweep.ts'
+import { fingerprint } from './config/fingerprint.ts'
 import type { MigrationSettings } from './config/resolve.ts'
 import type { Logger } from './config/types.ts'
 import { comparePair } from './execution/compare-pair.ts'
@@ -347,14 +347,4 @@ function checkWorkOptions(migration: string, handler: unknown, options: WorkOpti
           : undefined
   if (wrong !== undefined) throw new CutoverError('option-invalid', `${migration}: ${wrong}`)
   return { concurrency, version }
-}
-
-/** What else changes the meaning of counts: deadline, attempts, compare rules. */
-function fingerprint(settings: MigrationSettings): string {
-  const { timeoutMs, attempts, backoff, ledger, compare, key } = settings
-  const text = JSON.stringify(
-    [timeoutMs, attempts, backoff, ledger.deadlineMs, compare, String(key)],
-    (_name, value: unknown) => (typeof value === 'function' ? String(value) : value),
-  )
-  return createHash('sha256').update(text).digest('base64url').slice(0, 10)
 }

@@ -50,7 +50,17 @@ const exit = await run(process.argv.slice(2), {
   isTTY: process.stdout.isTTY === true,
   interrupt,
   ...(process.stderr.isTTY === true ? { terminal: process.stderr } : {}),
-  ...(process.stdout.columns === undefined ? {} : { columns: process.stdout.columns }),
+  // getters: a terminal may change its size while `status --watch` looks
+  ...(process.stdout.columns === undefined
+    ? {}
+    : {
+        get columns() {
+          return process.stdout.columns
+        },
+        get rows() {
+          return process.stdout.rows
+        },
+      }),
 })
 
 // What the configuration may have opened must not keep the program; what was printed must have gone out.

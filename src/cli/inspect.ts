@@ -1,7 +1,5 @@
 // What can be said of a configuration without opening a connection? Shared by `check` and `doctor`.
 
-import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import type { MigrationSettings } from '../config/resolve.ts'
 import { formatShare } from '../vocabulary/dials.ts'
 import { formatDuration } from '../vocabulary/duration.ts'
@@ -26,7 +24,7 @@ export function inspectMigrations(session: Session, findings: Findings): readonl
   return names.flatMap((name) => {
     try {
       const settings = session.settings(name)
-      inspectMigration(session, settings, findings)
+      inspectMigration(settings, findings)
       return [settings]
     } catch (error) {
       findings.add(name, 'settings', 'bad', failureOf(error).message)
@@ -35,8 +33,8 @@ export function inspectMigrations(session: Session, findings: Findings): readonl
   })
 }
 
-function inspectMigration(session: Session, settings: MigrationSettings, findings: Findings): void {
-  const { name, legacy, target, timeoutMs, attempts, ledger, plan } = settings
+function inspectMigration(settings: MigrationSettings, findings: Findings): void {
+  const { name, legacy, target, timeoutMs, attempts, ledger } = settings
   const times = `time-out ${formatDuration(timeoutMs)}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}, deadline ${formatDuration(ledger.deadlineMs)}, kept ${formatDuration(ledger.retainMs)}`
   findings.add(name, 'settings', 'ok', `${legacy.kind} → ${target.kind}; ${times}`)
   if (sameQueue(settings)) {
@@ -44,9 +42,6 @@ function inspectMigration(session: Session, settings: MigrationSettings, finding
       ...([name, 'queues', 'warn', 'legacy and target are of the same kind and have the same queue name'] as const),
       'unless they are on different servers, each side takes the jobs of the other: give target a name of its own',
     )
-  }
-  if (plan !== undefined && !existsSync(resolve(dirname(session.path), plan))) {
-    findings.add(name, 'plan', 'warn', `there is no ${resolve(dirname(session.path), plan)}`, 'cutover init writes one')
   }
 }
 

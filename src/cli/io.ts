@@ -14,8 +14,9 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether standard output is a terminal. */
   readonly isTTY: boolean
-  /** Its width. */
+  /** Its width and height. */
   readonly columns?: number
+  readonly rows?: number
   /** Standard error, where it is a terminal: for bars. */
   readonly terminal?: NodeJS.WriteStream
   /** From its first call on, Ctrl-C asks for an orderly end by this signal; a second one ends the program. */

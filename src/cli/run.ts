@@ -3,14 +3,18 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { checkCommand } from './commands/check.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { driveCommand } from './commands/drive.ts'
 import { explainCommand } from './commands/explain.ts'
 import { flagCommand } from './commands/flag.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { jobCommand } from './commands/job.ts'
+import { judgeCommand } from './commands/judge.ts'
 import { rollbackCommand, unlatchCommand } from './commands/latch.ts'
 import { mismatchesCommand } from './commands/mismatches.ts'
 import { moveCommand } from './commands/move.ts'
+import { planCommand } from './commands/plan.ts'
+import { pauseCommand, promoteCommand, resumeCommand } from './commands/promote.ts'
 import { reportCommand } from './commands/report.ts'
 import { schedulesCommand, unscheduleCommand } from './commands/schedules.ts'
 import { statusCommand } from './commands/status.ts'
@@ -32,6 +36,7 @@ const COMMANDS = [
   ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, explainCommand, historyCommand],
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
   ...[schedulesCommand, unscheduleCommand],
+  ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand],
 ]
 
 /** Runs one command. Never rejects: whatever goes wrong is printed and in the exit code. */

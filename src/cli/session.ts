@@ -3,11 +3,13 @@
 // Each is opened by itself and late, so that a rollback needs the ledger alone. Everything opened is closed at the end,
 // within a bounded time.
 
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type MigrationSettings, resolveMigration, resolveNamespace } from '../config/resolve.ts'
 import type { FlagSource } from '../ports/flags.ts'
 import type { Ledger, MigrationLedger } from '../ports/ledger.ts'
 import type { Queue } from '../ports/queue.ts'
+import { type PlanFile, readPlanFile, withPlan } from '../rollout/plan-file.ts'
 import { CutoverError, type CutoverErrorCode } from '../vocabulary/errors.ts'
 import type { Side } from '../vocabulary/job.ts'
 import { userAtHost } from '../who.ts'
@@ -47,8 +49,27 @@ export class Session {
     return Object.keys(this.config.migrations)
   }
 
+  /** With the plan's deadline; a plan that cannot be read keeps no command from working (`check` tells of it). */
   settings(name: string): MigrationSettings {
-    return resolveMigration(this.config, name)
+    const settings = resolveMigration(this.config, name)
+    try {
+      return withPlan(settings, this.planFile(settings))
+    } catch {
+      return settings
+    }
+  }
+
+  /** The plan of a migration as its file has it now; a relative path counts from the configuration's folder. */
+  planFile(settings: MigrationSettings): PlanFile {
+    if (settings.plan === undefined) return { kind: 'none' }
+    const all = this.names.flatMap((name) => {
+      try {
+        return [resolveMigration(this.config, name)]
+      } catch {
+        return [] // told by whoever asks for that migration
+      }
+    })
+    return readPlanFile(settings, dirname(this.path), all)
   }
 
   /** The migration that is meant: the one named, or the only one. `migration-unknown`, `usage`. */

@@ -25,6 +25,8 @@ export interface MigrationSettings {
   readonly backoff?: Backoff
   readonly leaseMs: number
   readonly ledger: LedgerSettings
+  /** Wait allowance + attempts × timeout + backoffs: no deadline may be shorter. */
+  readonly neededDeadlineMs: number
   readonly shadowable: boolean
   readonly shadowBacklog: number
   readonly maxStarts: number
@@ -186,7 +188,7 @@ function durationOf(value: unknown, path: string): number {
   }
 }
 
-type Times = Pick<MigrationSettings, 'timeoutMs' | 'attempts' | 'backoff' | 'leaseMs' | 'ledger'>
+type Times = Pick<MigrationSettings, 'timeoutMs' | 'attempts' | 'backoff' | 'leaseMs' | 'ledger' | 'neededDeadlineMs'>
 
 function resolveTimes(given: Record<string, unknown>, path: string): Times {
   const duration = (name: string, fallback: number, value: unknown = given[name]): number =>
@@ -226,5 +228,6 @@ function resolveTimes(given: Record<string, unknown>, path: string): Times {
     ...(backoffMs === 0 ? {} : { backoff: { delayMs: backoffMs } }),
     leaseMs,
     ledger: { bucketMs, slackMs, deadlineMs, retainMs },
+    neededDeadlineMs: needed,
   }
 }

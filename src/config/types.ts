@@ -60,7 +60,10 @@ export interface MigrationBase {
    * (default), or `'legacy'`: send it to legacy, at the risk that the same id was sent to target before.
    */
   readonly whenLedgerIsGone?: 'refuse' | 'legacy'
-  /** Path of the Markdown plan. */
+  /**
+   * Path of the Markdown plan; a relative one counts from the working directory, for the command line from this
+   * configuration's folder. Its `deadline` takes the place of the one here, so producers and workers read it too.
+   */
   readonly plan?: string
   /** Names of the MCP servers that its handlers use. Default: all that are configured. */
   readonly mcp?: readonly string[]

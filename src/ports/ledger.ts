@@ -587,6 +587,8 @@ export interface Presence {
   /** Sides whose shadow queue it works on. */
   readonly shadows: readonly Side[]
   readonly produces: boolean
+  /** It is the controller of the plan, or waits to become it. */
+  readonly drives?: boolean
   readonly flagRevision: string
   readonly flagHealth: string
   readonly latchRevision: number

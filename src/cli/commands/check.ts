@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { Findings } from '../findings.ts'
 import { inspectFlags, inspectLibraries, inspectMigrations } from '../inspect.ts'
+import { inspectPlan } from '../inspect-plan.ts'
 import type { Answer, Call } from '../io.ts'
 import { examples } from '../options.ts'
 import type { Cli } from '../run.ts'
@@ -11,15 +12,24 @@ import { withSession } from '../session.ts'
 export function checkCommand(program: Command, cli: Cli): void {
   program
     .command('check')
-    .description('is the configuration right? every migration, the libraries, the flags; no server is asked')
-    .addHelpText('after', examples(['cutover check', 'cutover check --config config/cutover.config.ts --json']))
+    .description('are configuration and plan right? every migration, the libraries, the flags; no server is asked')
+    .option('--traffic', 'ask the ledger for the jobs and keys of the last week, and how long each stage would take')
+    .addHelpText(
+      'after',
+      examples(['cutover check', 'cutover check --traffic', 'cutover check --config config/cutover.config.ts --json']),
+    )
     .action(cli.action(check))
 }
 
-async function check(call: Call): Promise<Answer> {
+interface Options {
+  readonly traffic?: boolean
+}
+
+async function check(call: Call<Options>): Promise<Answer> {
   return await withSession(call, async (session) => {
     const findings = new Findings()
     const all = inspectMigrations(session, findings)
+    for (const settings of all) await inspectPlan(session, settings, findings, call.options)
     inspectLibraries(session, all, findings)
     if (all.length > 0) await inspectFlags(session, all, findings)
     return findings.answer()

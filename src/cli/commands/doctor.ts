@@ -9,6 +9,7 @@ import { SIDES, type Side } from '../../vocabulary/job.ts'
 import { failureOf } from '../failure.ts'
 import { Findings } from '../findings.ts'
 import { inspectFlags, inspectLibraries, inspectMigrations } from '../inspect.ts'
+import { inspectPlan } from '../inspect-plan.ts'
 import { inspectProcesses, SKEW_NOTED_MS } from '../inspect-processes.ts'
 import type { Answer, Call } from '../io.ts'
 import { examples } from '../options.ts'
@@ -44,6 +45,7 @@ async function doctor(call: Call): Promise<Answer> {
         const own = new Findings()
         inspectCapabilities(settings, own)
         await inspectQueues(session, settings, own)
+        await inspectPlan(session, settings, own, { traffic: ledgerIsThere })
         if (ledgerIsThere) await inspectProcesses(session, settings, flags[at], own)
         return own
       }),

@@ -15,6 +15,7 @@ interface SetOptions extends WhoOptions {
   readonly target?: number
   readonly shadow?: number
   readonly control?: number
+  readonly force?: boolean
 }
 
 interface Dialled {
@@ -33,6 +34,7 @@ export async function setFlag(call: Call<SetOptions>): Promise<Answer> {
     // First the ledger: a turn that cannot be written into the audit log is not made.
     const ledger = await session.ledgerOf(settings)
     const state = await ledger.control()
+    if (state.drive.driven && call.options.force !== true) refuseDriven(settings.name)
     const flag = await viewFlag(session, settings)
     const before: Dialled = { target: flag.target, shadow: flag.shadow, control: state.controlShare }
     const after: Dialled = {
@@ -61,6 +63,14 @@ export async function setFlag(call: Call<SetOptions>): Promise<Answer> {
       text: (pen) => setText(settings.name, before, after, warnings, pen),
     }
   })
+}
+
+function refuseDriven(name: string): never {
+  throw new CutoverError(
+    'plan-driven',
+    `${name}: a plan is being driven, and its controller turns the dials: cutover promote, pause or rollback. --force turns them past the gates (the plan holds until: cutover resume ${name}); cutover plan release ${name} lets the plan go`,
+    { details: { migration: name } },
+  )
 }
 
 interface Turn {

@@ -27,6 +27,7 @@ export function flagCommand(program: Command, cli: Cli): void {
     .option('--target <share>', 'share of keys whose jobs run on target, e.g. 25%', share('--target'))
     .option('--shadow <share>', 'share of keys that also get a shadow on the other side', share('--shadow'))
     .option('--control <share>', 'share of the shadowed jobs that also run on legacy again', share('--control'))
+    .option('--force', 'also while a plan is being driven, past its gates: the plan holds until cutover resume')
   addWho(set)
     .addHelpText(
       'after',

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
+import { defaultPlan } from '../../rollout/plan/default.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
 import { CONFIG_NAMES } from '../config-file.ts'
 import type { Answer, Call, Io } from '../io.ts'
@@ -12,7 +13,6 @@ import { examples } from '../options.ts'
 import type { Cli } from '../run.ts'
 import { configTemplate, flagsTemplate } from '../templates/config.ts'
 import { LEDGER_KINDS, type LedgerKind, type Names, QUEUE_KINDS, type QueueKind } from '../templates/names.ts'
-import { planTemplate } from '../templates/plan.ts'
 import { workerTemplate } from '../templates/worker.ts'
 
 interface Options {
@@ -20,6 +20,7 @@ interface Options {
   readonly legacy?: QueueKind
   readonly target?: QueueKind
   readonly ledger?: LedgerKind
+  readonly keys: 'many' | 'few'
   readonly force?: boolean
 }
 
@@ -38,12 +39,18 @@ export function initCommand(program: Command, cli: Cli): void {
         'where counts and rows are kept (default: redis with a queue on Redis, else sqlite)',
       ).choices(LEDGER_KINDS),
     )
+    .addOption(
+      new Option('--keys <how many>', 'few: the plan for some hundred keys, with limits that so few can prove')
+        .choices(['many', 'few'])
+        .default('many'),
+    )
     .option('--force', 'overwrite what is there')
     .addHelpText(
       'after',
       examples([
         'cutover init --name parse-email',
         'cutover init --name parse-email --legacy bee-queue --target bullmq --ledger redis',
+        'cutover init --name parse-email --keys few',
       ]),
     )
     .action(cli.action(init))
@@ -56,7 +63,7 @@ async function init(call: Call<Options>): Promise<Answer> {
   const files: Readonly<Record<string, string>> = {
     [`cutover.config.${names.extension}`]: configTemplate(names),
     'cutover.flags.yaml': flagsTemplate(names),
-    'migration-plan.md': planTemplate(names),
+    'migration-plan.md': planOf(names, options),
     [`cutover.worker.${names.extension}`]: workerTemplate(names),
   }
   const inTheWay = [...new Set([...CONFIG_NAMES, ...Object.keys(files)])].filter((file) =>
@@ -84,6 +91,10 @@ async function init(call: Call<Options>): Promise<Answer> {
         '',
       ].join('\n'),
   }
+}
+
+function planOf({ name, legacy, target }: Names, { keys }: Options): string {
+  return defaultPlan({ migration: name, legacy, target, few: keys === 'few' })
 }
 
 function write(path: string, text: string): void {
@@ -151,6 +162,6 @@ function nextSteps({ name, legacy, target, ledger, extension }: Names, { depende
     'npx cutover check',
     `node cutover.worker.${extension}, and npx cutover doctor beside it`,
     `where jobs are made: const { id, route } = await cutover.enqueue('${name}', payload)`,
-    `npx cutover flag set ${name} --shadow 100%, later --target 1%; npx cutover report ${name}`,
+    `npx cutover drive ${name}, and beside it: npx cutover status ${name} --watch`,
   ]
 }

@@ -108,7 +108,7 @@ function isCounted({ epoch }: DriveRecord, facts: DriveFacts): boolean {
   return epoch === facts.epoch.epoch
 }
 
-/** The ledger first, then the flag, then the wait for every producer, then the epoch. */
+/** The ledger first, then the flag, then the wait for workers and for every producer, then the epoch. */
 function enter(record: DriveRecord, facts: DriveFacts): DriveAction {
   const stage = stageOf(record)
   if (facts.ceiling !== stage.target || facts.controlShare !== stage.control) return { kind: 'set-ledger' }
@@ -116,6 +116,8 @@ function enter(record: DriveRecord, facts: DriveFacts): DriveAction {
   if (!readsAs(facts.flag.reading, stage)) {
     return isWritable(facts.flag) ? { kind: 'write-flag', to: 'stage' } : hold('flag-not-writable')
   }
+  // whoever works brings the handler version, and the rules by which is counted
+  if (facts.unworked.length > 0) return hold('workers-missing')
   if (facts.producers.some(({ behind }) => behind.length > 0)) return hold('producers-behind')
   return { kind: 'open-epoch' }
 }

@@ -45,8 +45,6 @@ export interface DriveFacts {
   readonly versions: Readonly<Record<Side, readonly string[]>>
   /** Queues that the stage needs worked on and that nobody works on, e.g. `target (shadows)`. */
   readonly unworked: readonly string[]
-  /** Fingerprint of deadline, attempts, compare rules and the like in this process's configuration. */
-  readonly rules: string
   readonly plan: PlanReading
 }
 

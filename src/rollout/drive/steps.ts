@@ -32,12 +32,14 @@ export interface Evidence {
 export interface StepContext {
   readonly by: string
   readonly facts: DriveFacts
-  readonly evidence?: Evidence
+  /** What was judged; asked for only where it is written. */
+  readonly evidence?: () => Evidence
 }
 
 /** All of a `DriveRequest` but what it expects and its token. */
 export type Step = Omit<DriveRequest, 'expect' | 'token'>
 
+const JUDGED: readonly string[] = ['hold', 'fail', 'rollback', 'promote', 'finish']
 type Written = Exclude<DriveAction['kind'], 'write-flag' | 'rest'>
 /** Holds that a record remembers as written in one epoch: what comes after them is shown, not written. */
 const TOLD_KEPT = 40
@@ -87,7 +89,8 @@ interface More extends Partial<Pick<Step, 'ceiling' | 'controlShare' | 'latch' |
 
 /** The step, its entry in the audit log and its place in the record's own timeline. */
 function written(kind: Written, next: DriveRecord, context: StepContext, more: More = {}): Step {
-  const { by, facts, evidence } = context
+  const { by, facts } = context
+  const evidence = JUDGED.includes(kind) ? context.evidence?.() : undefined
   const { why, data, driven = true, ...changes } = more
   const decision = evidence === undefined ? undefined : next.decisions + 1
   const dials = next.phase === 'back' ? DIALS_OFF : dialsOf(stageOf(next))
@@ -121,11 +124,13 @@ function written(kind: Written, next: DriveRecord, context: StepContext, more: M
 
 function begin(record: DriveRecord | undefined, plan: Plan, context: StepContext): Step {
   const { now } = context.facts
-  const stage = firstStage(plan).name
-  const next: DriveRecord = {
-    ...{ v: 1, plan, phase: 'entering', stage, attempts: { ...record?.attempts, [stage]: 1 }, enteredAt: now },
-    ...{ legacyRate: 0, decisions: record?.decisions ?? 0, told: [], moves: record?.moves ?? [] },
+  const nothing = { attempts: {}, decisions: 0, legacyRate: 0, moves: [] }
+  const before: DriveRecord = {
+    ...nothing,
+    ...record,
+    ...{ v: 1, plan, phase: 'entering', stage: firstStage(plan).name, enteredAt: now, told: [] },
   }
+  const next = enterStage(before, before.stage, now)
   return written('begin', next, context, { ...ledgerOf(next), data: { plan: planJson(plan) } })
 }
 
@@ -166,7 +171,7 @@ function restart(record: DriveRecord, { fresh, why }: { fresh: boolean; why: str
 
 function promote(record: DriveRecord, { to, forced }: { to: string; forced: boolean }, context: StepContext): Step {
   const { approved } = record
-  const kept = context.evidence?.legacyRate
+  const kept = context.evidence?.().legacyRate
   const next = enterStage(record, to, context.facts.now)
   const said = approved === undefined ? '' : `${forced ? 'forced' : 'approved'} by ${approved.by}`
   const because = [`${record.stage} passed`, said, approved?.why].filter((text) => text !== undefined && text !== '')
@@ -191,7 +196,8 @@ function openEpoch(record: DriveRecord, context: StepContext): Step {
     ...(t[0] === undefined ? {} : { target: t[0] }),
   })
   const versions = { ...facts.epoch.versions, ...one(facts.versions) }
-  const { rules, epoch } = facts
+  const { epoch } = facts
+  const { rules } = epoch
   const next: DriveRecord = {
     ...record,
     phase: 'watching',

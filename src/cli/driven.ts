@@ -1,0 +1,78 @@
+// The plan of a migration as it is driven now, seen as its controller sees it.
+
+import type { MigrationSettings } from '../config/resolve.ts'
+import type { MigrationLedger } from '../ports/ledger.ts'
+import type { DriveFacts } from '../rollout/drive/facts.ts'
+import { driveFacts, flagFacts, type Judged, judgeDriven, type LedgerView } from '../rollout/drive/look.ts'
+import { planReading } from '../rollout/drive/plan-reading.ts'
+import { type DriveRecord, readRecord } from '../rollout/drive/record.ts'
+import type { Step } from '../rollout/drive/steps.ts'
+import { CutoverError } from '../vocabulary/errors.ts'
+import { newId } from '../vocabulary/ids.ts'
+import { failureOf } from './failure.ts'
+import type { Session } from './session.ts'
+
+export interface Driven {
+  readonly ledger: MigrationLedger
+  readonly view: LedgerView
+  readonly record: DriveRecord
+  readonly facts: DriveFacts
+  readonly judged: Judged | null
+  /** Live controllers: the one that drives, and those that wait. */
+  readonly controllers: readonly { readonly host: string; readonly pid: number }[]
+}
+
+/** Undefined: no plan is driven. */
+export async function lookDriven(session: Session, settings: MigrationSettings): Promise<Driven | undefined> {
+  const ledger = await session.ledgerOf(settings)
+  const drive = await ledger.driveState()
+  const record = drive.driven ? readRecord(drive) : undefined
+  if (record === undefined) return undefined
+  const began = performance.now()
+  const [snapshot, presence, flag] = await Promise.all([
+    ledger.snapshot({ epoch: record.epoch ?? Number.MAX_SAFE_INTEGER }),
+    ledger.presence(),
+    flagOf(session, settings),
+  ])
+  const view = { drive, snapshot, presence }
+  const plan = planReading(record, session.planFile(settings))
+  const facts = driveFacts(record, view, { flag, plan })
+  const judged = judgeDriven(record, view, { facts, ageMs: performance.now() - began })
+  const controllers = presence.filter(({ gone, drives }) => !gone && drives === true)
+  return { ledger, view, record, facts, judged, controllers }
+}
+
+async function flagOf(session: Session, { flag }: MigrationSettings): Promise<DriveFacts['flag']> {
+  try {
+    return flagFacts(await session.flags(), flag)
+  } catch (error) {
+    const reading = { kind: 'missing' } as const
+    return { state: 'unreachable', reading, revision: '', writable: false, message: failureOf(error).message }
+  }
+}
+
+export async function mustBeDriven(session: Session, settings: MigrationSettings): Promise<Driven> {
+  const driven = await lookDriven(session, settings)
+  if (driven !== undefined) return driven
+  throw new CutoverError(
+    'plan-not-driven',
+    `${settings.name}: no plan is being driven; start with: cutover drive ${settings.name}`,
+    {
+      details: { migration: settings.name },
+    },
+  )
+}
+
+/** Writes what a human says into the record. `plan-moved`: the controller was faster, and it has to be said again. */
+export async function say({ ledger, view, record }: Driven, step: Step): Promise<DriveRecord> {
+  const expect = { drive: view.drive.revision, latch: view.snapshot.control.latch.revision }
+  const answer = await ledger.drive({ ...step, expect, token: newId() })
+  const after = readRecord(answer.drive)
+  if (answer.done && after !== undefined) return after
+  const stands = `${after?.stage ?? record.stage} (${after?.phase ?? record.phase})`
+  throw new CutoverError(
+    'plan-moved',
+    `${ledger.migration}: the plan has moved on meanwhile, to ${stands}; nothing was changed: look at cutover status, and say it again`,
+    { details: { migration: ledger.migration } },
+  )
+}
