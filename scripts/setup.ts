@@ -4,7 +4,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
-const NEEDS = [{ command: 'redis-server', args: ['--version'], apt: 'redis-server', brew: 'redis' }] as const
+const NEEDS = [
+  { command: 'redis-server', args: ['--version'], apt: 'redis-server', brew: 'redis' },
+  { command: 'chromium', args: ['--version', '--no-sandbox'], apt: 'chromium', brew: '--cask chromium' },
+] as const
 
 function has(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0

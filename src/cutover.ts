@@ -385,7 +385,8 @@ export class Cutover<I, J, R, E, L, T> {
     const names = name === undefined ? [...this.#runtimes.keys()] : [name]
     const ledgers = await Promise.all(names.map((each) => this.#ledgerOf(each)))
     const { readReport } = await import('./report/read.ts')
-    return await readReport(ledgers)
+    const settings = names.map((each) => this.#runtime(each).settings)
+    return await readReport(ledgers, settings)
   }
 
   // ------------------------------------------------------------------------------------------------------ back

@@ -5,7 +5,7 @@
 
 import type { JobRow, LedgerSettings, MigrationLedger, PairState, PresenceRecord } from '../ports/ledger.ts'
 import type { Queue } from '../ports/queue.ts'
-import { isOrphan, isOverdue, neverStarted } from '../ports/row-rules.ts'
+import { isOrphan, isOverdue, MEASURES, neverStarted } from '../ports/row-rules.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
 import { SIDES, type Side } from '../vocabulary/job.ts'
 import { backendIdOfRow } from './backend-id.ts'
@@ -90,7 +90,7 @@ export class Sweeper {
   async sweep(): Promise<SweepResult> {
     const ledger = await this.#o.ledger()
     const pass = new Pass(this.#o, ledger, { skip: this.#skip, stopped: () => this.#stopped })
-    await pass.rows()
+    if (await pass.rows()) await noteBacklog(ledger, pass.unfinished)
     await pass.parked()
     this.#skip = pass.skipNext
     this.#told = pass.tell(this.#told)
@@ -114,10 +114,20 @@ export class Sweeper {
   }
 }
 
+/** For the report's plot over time: how many jobs of each side this look found unfinished. */
+async function noteBacklog(ledger: MigrationLedger, unfinished: Readonly<Record<Side, number>>): Promise<void> {
+  for (const side of SIDES) {
+    if (unfinished[side] > 0) await ledger.bump(MEASURES.backlogSeen(side), unfinished[side])
+  }
+  await ledger.bump(MEASURES.backlogLooks, 1)
+}
+
 class Pass {
   readonly #o: SweeperOptions
   readonly #ledger: MigrationLedger
   readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0, moved: 0, returned: 0 }
+  /** Rows met that are not finished, by side; a row that changed during the scan may be in it twice. */
+  readonly unfinished: Record<Side, number> = { legacy: 0, target: 0 }
   readonly #faults = new Map<string, string>()
   readonly #skip: number
   readonly #stopped: () => boolean
@@ -142,18 +152,21 @@ class Pass {
     return this.#overdueSeen > this.#skip + this.#asked ? this.#skip + this.#asked : 0
   }
 
-  async rows(): Promise<void> {
+  /** True: all were looked at. */
+  async rows(): Promise<boolean> {
     let cursor: string | undefined
     do {
       const page = await this.#ledger.scan({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
       const { now } = await this.#ledger.control()
       for (const row of page.rows) {
-        if (this.#stopped()) return
+        if (this.#stopped()) return false
+        if (row.state !== 'finished') this.unfinished[row.side] += 1
         await this.#row(row, now)
       }
       await this.#abandoned(page.rows.filter((row) => isAbandoned(row, now)))
       cursor = page.cursor
     } while (cursor !== undefined)
+    return true
   }
 
   async #abandoned(rows: readonly JobRow[]): Promise<void> {

@@ -3,8 +3,8 @@
 // Standard output belongs to the command's answer. What the user's configuration prints goes to standard error, and
 // what fails in the background (a client that it opened, a Redis that is down) never ends a command under way.
 
+import { redactSecrets } from '../report/redact.ts'
 import { failureOf } from './failure.ts'
-import { redactSecrets } from './redact.ts'
 import { run } from './run.ts'
 
 const say = (text: string): void => {

@@ -1,8 +1,8 @@
 // How is an error told? One clear message for what can be expected; a stack only where somebody asked to debug.
 
+import { redactDeep, redactSecrets } from '../report/redact.ts'
 import { CutoverError, type ErrorDetails } from '../vocabulary/errors.ts'
 import { EXIT, type ExitCode } from './io.ts'
-import { redactDeep, redactSecrets } from './redact.ts'
 
 export interface Failure {
   readonly exit: ExitCode

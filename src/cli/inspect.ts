@@ -1,5 +1,6 @@
 // What can be said of a configuration without opening a connection? Shared by `check` and `doctor`.
 
+import { installedVersion } from '../config/package.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
 import { formatShare } from '../vocabulary/dials.ts'
 import { formatDuration } from '../vocabulary/duration.ts'
@@ -7,7 +8,6 @@ import { SIDES } from '../vocabulary/job.ts'
 import { failureOf } from './failure.ts'
 import type { Findings } from './findings.ts'
 import { dialsText, type FlagView, viewFlag } from './flag-view.ts'
-import { installedVersion } from './package.ts'
 import type { Session } from './session.ts'
 
 /** Every migration that is valid; what is not is among the findings. */

@@ -1,7 +1,7 @@
 // One JSON value on standard output: safe to look at on a terminal, without secrets.
 
 import { safeJson } from '../report/json.ts'
-import { redactDeep } from './redact.ts'
+import { redactDeep } from '../report/redact.ts'
 
 export function jsonText(value: unknown): string {
   return safeJson(redactDeep(plain(value)))

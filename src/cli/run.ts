@@ -1,6 +1,8 @@
 // The whole command line as a function: arguments and streams in, an exit code out.
 
 import { Command, CommanderError, type OutputConfiguration } from 'commander'
+import { packageVersion } from '../config/package.ts'
+import { redactSecrets } from '../report/redact.ts'
 import { checkCommand } from './commands/check.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { driveCommand } from './commands/drive.ts'
@@ -21,9 +23,7 @@ import { statusCommand } from './commands/status.ts'
 import { debugText, failureJson, failureOf, failureText } from './failure.ts'
 import { type Answer, type Call, EXIT, type ExitCode, type GlobalOptions, type Io, type Sink } from './io.ts'
 import { jsonText } from './json.ts'
-import { packageVersion } from './package.ts'
 import { penOf } from './pen.ts'
-import { redactSecrets } from './redact.ts'
 
 /** What commands hang their actions on. */
 export interface Cli {

@@ -59,7 +59,7 @@ export function summarise(counts: LatencyCounts): LatencySummary {
 }
 
 /** Several quantiles, ascending, with one sorting. */
-function quantiles(counts: LatencyCounts, wanted: readonly number[]): (number | undefined)[] {
+export function quantiles(counts: LatencyCounts, wanted: readonly number[]): (number | undefined)[] {
   const buckets = [...counts].filter(([, n]) => n > 0).sort(([a], [b]) => a - b)
   const total = buckets.reduce((sum, [, n]) => sum + n, 0)
   let at = 0

@@ -61,6 +61,9 @@ export const MEASURES = {
   reopened: (cls: FinishClass, side: Side): string => `reopened.${cls}.${side}`,
   /** A verdict that was closed because the job was moved. */
   verdictMoved: (which: 'pair' | 'control'): string => `${which}.moved`,
+  /** Jobs not finished on a side, added up at each look of the sweeper; divided by the looks it is their mean. */
+  backlogSeen: (side: Side): string => `backlog.seen.${side}`,
+  backlogLooks: 'backlog.looks',
 } as const
 
 export interface RuleEnvironment {

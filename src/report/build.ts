@@ -2,13 +2,16 @@
 //
 // Pure: the same snapshots give the same report. A snapshot must be of all epochs, since the gauges are.
 
+import type { MigrationSettings } from '../config/resolve.ts'
 import type { AuditEntry, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import { SIDES } from '../vocabulary/job.ts'
+import { configurationReport } from './configuration.ts'
 import { bySide, jobsReport, routesReport, sideReport } from './jobs.ts'
 import { latencyReport } from './latencies.ts'
 import { contradictionsOf } from './laws.ts'
 import {
+  type ChangeReport,
   type EpochReport,
   type FlagReport,
   type LatchReport,
@@ -19,7 +22,9 @@ import {
   type ReportModel,
 } from './model.ts'
 import { comparisonsReport, differencesReport, noiseReport } from './pairs.ts'
+import { redactDeep } from './redact.ts'
 import { readableGauges, type SummedBuckets, Sums, sumBuckets } from './sums.ts'
+import { evidenceReport, timelineReport } from './timeline.ts'
 import { verdictOf } from './verdict.ts'
 
 /** What one migration's ledger answers: `snapshot()`, `presence()`, `samples()` and `history()`. */
@@ -29,19 +34,24 @@ export interface LedgerSnapshot {
   readonly presence: readonly PresenceRecord[]
   readonly samples: readonly Sample[]
   readonly audit: readonly AuditEntry[]
+  /** The configuration, where it is at hand. */
+  readonly settings?: MigrationSettings
 }
 
 const RECENT = 10
 
-/** `at`: when the report is made, ms since 1970. */
+/** `at`: when the report is made, ms since 1970; `version` of cutover. Secrets are out of the model before any view. */
 export function buildReport(input: {
   readonly ledgerSnapshots: readonly LedgerSnapshot[]
   readonly at: number
+  readonly version?: string
 }): ReportModel {
-  return { schema: REPORT_SCHEMA, at: isoTime(input.at), migrations: input.ledgerSnapshots.map(migrationReport) }
+  const { ledgerSnapshots, at, version = 'unknown' } = input
+  const migrations = ledgerSnapshots.map(migrationReport)
+  return redactDeep({ schema: REPORT_SCHEMA, at: isoTime(at), cutover: version, migrations }) as ReportModel
 }
 
-function migrationReport({ name, snapshot, presence, samples, audit }: LedgerSnapshot): MigrationReport {
+function migrationReport({ name, snapshot, presence, samples, audit, settings }: LedgerSnapshot): MigrationReport {
   const { control } = snapshot
   const gauges = readableGauges(snapshot.gauges)
   const summed = sumBuckets(snapshot.buckets)
@@ -72,6 +82,10 @@ function migrationReport({ name, snapshot, presence, samples, audit }: LedgerSna
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
     rollout: null,
+    timeline: timelineReport(snapshot.buckets),
+    evidence: evidenceReport(snapshot.buckets, comparisons.interval),
+    audit: audit.map(changeReport),
+    configuration: settings === undefined ? null : configurationReport(settings),
   }
   return { ...facts, verdict: verdictOf(facts) }
 }
@@ -162,8 +176,10 @@ function recentReport(samples: readonly Sample[], audit: readonly AuditEntry[]):
       .map(({ id, which, at, epoch, comparison }) => {
         return { id, which, at: isoTime(at), epoch, differences: comparison.differenceCount }
       }),
-    changes: audit
-      .slice(0, RECENT)
-      .map(({ at, by, action, why }) => ({ at: isoTime(at), by, action, why: why ?? null })),
+    changes: audit.slice(0, RECENT).map(changeReport),
   }
+}
+
+function changeReport({ at, by, action, why }: AuditEntry): ChangeReport {
+  return { at: isoTime(at), by, action, why: why ?? null }
 }

@@ -12,6 +12,13 @@ export function formatCount(n: number): string {
   return THOUSANDS.format(n)
 }
 
+const COMPACT = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 })
+
+/** For axes: `12400` → `12.4K`. */
+export function compactCount(n: number): string {
+  return COMPACT.format(n)
+}
+
 /** `1 job`, `12,400 jobs`. */
 export function plural(n: number, one: string, many: string = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`
@@ -83,6 +90,7 @@ function escapeOf(character: string): string {
 /** Cuts to `length` characters, the last one being `…`; never through a surrogate pair. */
 export function cut(text: string, length: number): string {
   if (text.length <= length) return text
-  const characters = [...text]
+  // two units a character at most: what is behind them need not be looked at
+  const characters = [...text.slice(0, 2 * length + 2)]
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`
 }

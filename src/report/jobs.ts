@@ -52,7 +52,7 @@ export function jobsReport(sums: Sums, gauges: Gauges): JobsReport {
 }
 
 /** Ends that still stand: those of jobs that were run again do not. */
-function endedOn(side: Side, cls: FinishClass, sums: Sums): number {
+export function endedOn(side: Side, cls: FinishClass, sums: Sums): number {
   return sums.of(MEASURES.settled(cls, side)) - sums.of(MEASURES.reopened(cls, side))
 }
 

@@ -17,6 +17,8 @@ export const REPORT_SCHEMA = 'cutover-report/1'
 export interface ReportModel {
   readonly schema: typeof REPORT_SCHEMA
   readonly at: string
+  /** Version of cutover that made it. */
+  readonly cutover: string
   readonly migrations: readonly MigrationReport[]
 }
 
@@ -48,6 +50,14 @@ export interface MigrationReport {
   readonly recent: RecentReport
   /** The staged cutover; null while no plan was ever driven. */
   readonly rollout: RolloutReport | null
+  /** Over time, oldest first; at most 120 points and one for each gap between them. */
+  readonly timeline: readonly TimelinePoint[]
+  /** How the interval of `comparisons` narrowed, at most about 30 points; the last one is the interval itself. */
+  readonly evidence: readonly EvidencePoint[]
+  /** Newest first, at most a hundred entries of the audit log. */
+  readonly audit: readonly ChangeReport[]
+  /** Null where the report was made without the configuration. */
+  readonly configuration: ConfigurationReport | null
 }
 
 /** `ok`: nothing to see to. `look`: somebody should. `broken`: a promise was broken. */
@@ -265,6 +275,20 @@ export interface SideLatency {
 
 export interface LatencyReport extends Readonly<Record<Side, SideLatency>> {
   readonly controlRun: Quantiles
+  readonly curves: LatencyCurves
+}
+
+/** Each ms at the quantiles of `at`; null where fewer runs were counted than tell that quantile. */
+export interface LatencyCurves {
+  readonly at: readonly number[]
+  readonly legacy: SideCurves
+  readonly target: SideCurves
+}
+
+export interface SideCurves {
+  readonly wait: readonly (number | null)[]
+  readonly run: readonly (number | null)[]
+  readonly shadowRun: readonly (number | null)[]
 }
 
 export interface ProcessesReport {
@@ -304,10 +328,74 @@ export interface RecentReport {
     readonly differences: number
   }[]
   /** Newest first, at most ten. */
-  readonly changes: readonly {
-    readonly at: string
-    readonly by: string
-    readonly action: string
-    readonly why: string | null
-  }[]
+  readonly changes: readonly ChangeReport[]
+}
+
+export interface ChangeReport {
+  readonly at: string
+  readonly by: string
+  readonly action: string
+  readonly why: string | null
+}
+
+/** What was due within `widthMs` from `at` on. */
+export interface TimelinePoint {
+  readonly at: string
+  readonly widthMs: number
+  readonly sides: Readonly<
+    Record<
+      Side,
+      {
+        readonly enqueued: number
+        readonly done: number
+        readonly failed: number
+        /** Jobs not finished, the mean over the sweeper's looks in this time; null where it did not look. */
+        readonly backlog: number | null
+      }
+    >
+  >
+  readonly compared: number
+  readonly mismatched: number
+}
+
+/** What was known at `at`, of everything compared until then. */
+export interface EvidencePoint {
+  readonly at: string
+  readonly units: number
+  readonly mismatched: number
+  readonly lower: number
+  readonly upper: number
+}
+
+/** A migration's configuration, with every default filled in. */
+export interface ConfigurationReport {
+  /** Kinds of the queues. */
+  readonly legacy: string
+  readonly target: string
+  readonly flag: string
+  readonly flagKind: 'string' | 'boolean'
+  /** Whether jobs have a key of their own; else the id is the key. */
+  readonly key: boolean
+  readonly timeoutMs: number
+  readonly attempts: number
+  readonly backoffMs: number | null
+  readonly deadlineMs: number
+  readonly retainMs: number
+  readonly leaseMs: number
+  readonly bucketMs: number
+  readonly slackMs: number
+  readonly shadow: 'off' | 'effects-declared'
+  readonly shadowBacklog: number
+  readonly maxStarts: number
+  readonly whenLedgerIsGone: 'refuse' | 'legacy'
+  /** Path of the plan. */
+  readonly plan: string | null
+  readonly compare: {
+    readonly ignore: readonly string[]
+    readonly tolerance: readonly { readonly path: string; readonly by: number; readonly relative: boolean }[]
+    readonly unordered: readonly string[]
+    readonly redact: readonly string[]
+    /** Rules that are code: `equal`, `effects`, `normalise`, `ignoreWhen`, `compare`. */
+    readonly own: readonly string[]
+  }
 }

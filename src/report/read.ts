@@ -1,22 +1,30 @@
 // Reads what a report is built from: one snapshot a migration, with who is there, samples and the audit log.
 
+import { packageVersion } from '../config/package.ts'
+import type { MigrationSettings } from '../config/resolve.ts'
 import type { MigrationLedger } from '../ports/ledger.ts'
 import { buildReport } from './build.ts'
 import type { ReportModel } from './model.ts'
 
-const AUDIT_SHOWN = 20
+const AUDIT_READ = 100
 
-export async function readReport(ledgers: readonly MigrationLedger[]): Promise<ReportModel> {
+/** `settings`: the configuration of the migrations, where it is at hand; the report tells it. */
+export async function readReport(
+  ledgers: readonly MigrationLedger[],
+  settings: readonly MigrationSettings[] = [],
+): Promise<ReportModel> {
+  const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
     ledgers.map(async (ledger) => {
       const [snapshot, presence, samples, audit] = await Promise.all([
         ledger.snapshot(),
         ledger.presence(),
         ledger.samples(),
-        ledger.history({ limit: AUDIT_SHOWN }),
+        ledger.history({ limit: AUDIT_READ }),
       ])
-      return { name: ledger.migration, snapshot, presence, samples, audit }
+      const own = byName.get(ledger.migration)
+      return { name: ledger.migration, snapshot, presence, samples, audit, ...(own && { settings: own }) }
     }),
   )
-  return buildReport({ ledgerSnapshots, at: Date.now() })
+  return buildReport({ ledgerSnapshots, at: Date.now(), version: packageVersion() })
 }

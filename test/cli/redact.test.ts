@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { jsonText } from '../../src/cli/json.ts'
 import { penOf } from '../../src/cli/pen.ts'
-import { redactDeep, redactSecrets } from '../../src/cli/redact.ts'
+import { redactDeep, redactSecrets } from '../../src/report/redact.ts'
 
 describe('redactSecrets', () => {
   test.each([

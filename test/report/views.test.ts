@@ -1,8 +1,10 @@
-// Text, Markdown and JSON say the same numbers, and foreign text can do nothing in any of them.
+// Text, Markdown, JSON and HTML say the same numbers, and foreign text can do nothing in any of them.
 
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { buildReport, type LedgerSnapshot } from '../../src/report/build.ts'
+import { formatCount, formatShare } from '../../src/report/format.ts'
+import { htmlReport } from '../../src/report/html.ts'
 import { jsonReport } from '../../src/report/json.ts'
 import { markdownReport } from '../../src/report/markdown.ts'
 import type { MigrationReport, ReportModel } from '../../src/report/model.ts'
@@ -38,6 +40,23 @@ function markdownRows(markdown: string): Map<string, string[]> {
   return rows
 }
 
+function htmlRows(page: string): Map<string, string[]> {
+  const rows = new Map<string, string[]>()
+  const body = page.slice(page.indexOf('</head>'), page.indexOf('How each number is computed</h2>'))
+  for (const [, part, row = ''] of body.matchAll(/<tr( class="part")?[^>]*>([\s\S]*?)<\/tr>/g)) {
+    const [label = '', ...cells] = [...row.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell = '']) =>
+      cell.replace(/<[^>]+>/g, ''),
+    )
+    const name = part === undefined ? label : `· ${label}`
+    if (!rows.has(name))
+      rows.set(
+        name,
+        cells.filter((cell) => cell !== ''),
+      )
+  }
+  return rows
+}
+
 const number = (text: string | undefined): number => Number(text?.replaceAll(',', ''))
 
 /** Numbers in which a view must agree with the model, by the label of their row. */
@@ -57,6 +76,8 @@ function expected({ jobs, sides, comparisons, noise }: MigrationReport): Record<
   }
 }
 
+const page = await htmlReport(modelOf(BUSY))
+
 describe('the views agree', () => {
   const model = modelOf(BUSY)
   const json = JSON.parse(jsonReport(model)) as ReportModel
@@ -70,12 +91,35 @@ describe('the views agree', () => {
   test.each([
     ['text', textRows(textReport(model))],
     ['Markdown', markdownRows(markdownReport(model))],
+    ['HTML', htmlRows(page)],
   ])('%s', (_, rows) => {
     for (const [label, numbers] of Object.entries(expected(migration))) {
       expect([label, rows.get(label)?.map(number)]).toEqual([label, numbers])
     }
     expect(rows.get('run, legacy')?.[0]).toBe('9,290')
     expect(rows.get('differ')).toEqual(['18.4 %', '0.32 %'])
+  })
+
+  test('every row that one prints, the others print too, with the same numbers', () => {
+    const [text, markdown, html] = [textRows(textReport(model)), markdownRows(markdownReport(model)), htmlRows(page)]
+    let compared = 0
+    for (const [label, cells] of markdown) {
+      if (!cells.some((cell) => /\d/.test(cell))) continue
+      // the last changes are in the audit log of the page, in other columns
+      if (/^\d{4}-/.test(label)) continue
+      compared += 1
+      expect([label, text.get(label)]).toEqual([label, cells])
+      expect([label, html.get(label)]).toEqual([label, cells])
+    }
+    expect(compared).toBeGreaterThan(35)
+  })
+
+  test('HTML prints every difference with its count and its share', () => {
+    for (const { count, share, path } of migration.differences) {
+      const name = path === '…' ? 'further fields' : path
+      const at = page.indexOf(`<span class="path">${name === path ? `<bdi>${name}` : name}`)
+      expect(page.slice(at, at + 400)).toContain(`<strong>${formatCount(count)}</strong> pairs, ${formatShare(share)}<`)
+    }
   })
 
   test('both print every difference with its count, its share and both values', () => {

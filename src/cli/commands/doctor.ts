@@ -2,6 +2,7 @@
 // being looked at.
 
 import type { Command } from 'commander'
+import { packageVersion } from '../../config/package.ts'
 import type { MigrationSettings } from '../../config/resolve.ts'
 import type { CapabilityName, QueueCounts } from '../../ports/queue.ts'
 import { formatMs } from '../../report/format.ts'
@@ -13,7 +14,6 @@ import { inspectPlan } from '../inspect-plan.ts'
 import { inspectProcesses, SKEW_NOTED_MS } from '../inspect-processes.ts'
 import type { Answer, Call } from '../io.ts'
 import { examples } from '../options.ts'
-import { packageVersion } from '../package.ts'
 import type { Cli } from '../run.ts'
 import { inTime, type Session, withSession } from '../session.ts'
 

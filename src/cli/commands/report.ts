@@ -1,27 +1,28 @@
-// What happened, with every number: the report as text, Markdown or JSON.
+// What happened, with every number: the report as text, Markdown, JSON or HTML.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { jsonReport } from '../../report/json.ts'
 import { markdownReport } from '../../report/markdown.ts'
 import type { ReportModel } from '../../report/model.ts'
 import { readReport } from '../../report/read.ts'
+import { redactSecrets } from '../../report/redact.ts'
 import { textReport } from '../../report/text.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
 import type { Answer, Call } from '../io.ts'
 import { examples, NAME_HELP } from '../options.ts'
 import type { Pen } from '../pen.ts'
-import { redactDeep, redactSecrets } from '../redact.ts'
 import type { Cli } from '../run.ts'
 import { withSession } from '../session.ts'
 
-const FORMATS = ['text', 'md', 'json'] as const
+const FORMATS = ['text', 'md', 'json', 'html'] as const
 type Format = (typeof FORMATS)[number]
 
 interface Options {
   readonly format?: Format
   readonly output?: string
+  readonly all?: boolean
 }
 
 export function reportCommand(program: Command, cli: Cli): void {
@@ -30,11 +31,14 @@ export function reportCommand(program: Command, cli: Cli): void {
     .description('what happened: jobs, comparisons, differences, latency, from the ledger alone')
     .argument('[name]', `${NAME_HELP}; without it all are reported`)
     .addOption(new Option('--format <format>', 'how it is written (default: text)').choices(FORMATS))
-    .option('-o, --output <file>', 'write it into this file instead')
+    .option('-o, --output <path>', 'write it into this file instead; with --all and html into this folder')
+    .option('--all', 'all migrations; with --format html a page for each and an index')
     .addHelpText(
       'after',
       examples([
         'cutover report parse-email',
+        'cutover report parse-email --format html -o report.html',
+        'cutover report --all --format html -o reports/',
         'cutover report --format md -o report.md',
         'cutover report --json | jq .migrations[].comparisons',
       ]),
@@ -43,21 +47,64 @@ export function reportCommand(program: Command, cli: Cli): void {
 }
 
 async function report(call: Call<Options>): Promise<Answer> {
-  const { json = false, output } = call.options
-  const format = call.options.format ?? (json ? 'json' : 'text')
-  if (json && format !== 'json')
-    throw new CutoverError('usage', `--json and --format ${format} contradict each other; give one`)
+  const format = formatOf(call)
+  const { output } = call.options
   return await withSession(call, async (session) => {
-    const ledgers = await Promise.all(session.pickAll(call.args[0]).map((settings) => session.ledgerOf(settings)))
-    const model = redactDeep(await readReport(ledgers)) as ReportModel
-    if (output === undefined) return { json: model, text: (pen) => written(model, format, pen) }
+    const chosen = session.pickAll(call.args[0])
+    const ledgers = await Promise.all(chosen.map((settings) => session.ledgerOf(settings)))
+    const model = await readReport(ledgers, chosen)
+    if (call.options.all === true && format === 'html') return await writePages(call, model)
+    if (output === undefined && format !== 'html') {
+      return { json: model, text: (pen) => written(model, format, pen) }
+    }
+    const text = format === 'html' ? await htmlOf(model) : written(model, format, { width: 100, colours: false })
+    if (output === undefined) return { json: model, text: () => text }
     const path = resolve(call.io.cwd, output)
-    write(path, written(model, format, { width: 100, colours: false }))
+    write(path, text)
     return { json: { written: path, format }, text: () => `written to ${path}\n` }
   })
 }
 
-function written(model: ReportModel, format: Format, { width, colours }: Pick<Pen, 'width' | 'colours'>): string {
+/** Refuses options that contradict each other, before anything is opened. */
+function formatOf({ options, args }: Call<Options>): Format {
+  const { json = false, all = false, output } = options
+  const usage = (message: string): never => {
+    throw new CutoverError('usage', message)
+  }
+  const format = options.format ?? (json ? 'json' : 'text')
+  if (json && format !== 'json' && output === undefined) {
+    usage(`--json and --format ${format} contradict each other; give one`)
+  }
+  if (all && args[0] !== undefined) usage(`--all and ${args[0]} contradict each other; give one`)
+  if (all && format === 'html' && output === undefined) {
+    usage('--all --format html writes several pages: name their folder, e.g. -o reports/')
+  }
+  return format
+}
+
+/** Loaded late: the charting library is large, and no other view needs it. */
+async function htmlOf(model: ReportModel): Promise<string> {
+  const { htmlReport } = await import('../../report/html.ts')
+  return await htmlReport(model)
+}
+
+async function writePages(call: Call<Options>, model: ReportModel): Promise<Answer> {
+  const folder = resolve(call.io.cwd, call.options.output ?? '.')
+  if (existsSync(folder) && !statSync(folder).isDirectory()) {
+    throw new CutoverError('option-invalid', `--output: ${folder} is a file; with --all it is a folder`)
+  }
+  const { htmlPages } = await import('../../report/html.ts')
+  const pages = (await htmlPages(model)).map(({ file, html }) => ({ path: join(folder, file), html }))
+  for (const { path, html } of pages) write(path, html)
+  const paths = pages.map(({ path }) => path)
+  return { json: { written: paths, format: 'html' }, text: () => `written to ${paths.join('\n           ')}\n` }
+}
+
+function written(
+  model: ReportModel,
+  format: Exclude<Format, 'html'>,
+  { width, colours }: Pick<Pen, 'width' | 'colours'>,
+): string {
   if (format === 'json') return jsonReport(model)
   return format === 'md' ? markdownReport(model) : textReport(model, { width, colours })
 }

@@ -1,4 +1,5 @@
-// What must never be printed? Passwords in URLs, wherever they come from: every byte of output passes through here.
+// What must never be printed? Passwords in URLs, wherever they come from: every report and every byte of output passes
+// through here.
 
 /** `user:password@` of any URL. A raw `@` in a password is covered, up to the last one before the path. */
 const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"<>`]*@/gi
@@ -6,6 +7,7 @@ const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"<>`]*@/gi
 const QUERY = /([?&](?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?token|auth)=)[^\s&#"'<>`]+/gi
 
 export function redactSecrets(text: string): string {
+  if (!text.includes('://') && !text.includes('=')) return text
   return text.replace(USER_INFO, '$1***@').replace(QUERY, '$1***')
 }
 
@@ -14,5 +16,13 @@ export function redactDeep(value: unknown): unknown {
   if (typeof value === 'string') return redactSecrets(value)
   if (Array.isArray(value)) return value.map(redactDeep)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [redactSecrets(name), redactDeep(item)]))
+  const redacted: Record<string, unknown> = {}
+  for (const [name, item] of Object.entries(value)) setOwn(redacted, redactSecrets(name), redactDeep(item))
+  return redacted
+}
+
+/** `__proto__` too becomes a field of its own. */
+function setOwn(into: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== '__proto__') into[name] = value
+  else Object.defineProperty(into, name, { value, enumerable: true, configurable: true, writable: true })
 }

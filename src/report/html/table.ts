@@ -1,0 +1,51 @@
+// A table of the page, from the cells that text and Markdown print too.
+
+import type { Cell } from '../sections.ts'
+import { foreign, html, type Markup } from './markup.ts'
+
+export interface TableOptions {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly Cell[])[]
+  /** Columns that hold text; the others hold numbers. */
+  readonly textColumns: readonly number[]
+  /** The script makes the heads into buttons. */
+  readonly sortable?: boolean
+  /** Rows can be filtered. */
+  readonly items?: boolean
+}
+
+const FOREIGN = 300
+
+export function table({ head, rows, textColumns, sortable = false, items = false }: TableOptions): Markup {
+  const as = (column: number): string => (textColumns.includes(column) ? 't' : 'n')
+  const item = items && html` data-item`
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${head[0]}, table"><table class="${sortable ? 'sortable' : 'plain'}">
+<thead><tr>${head.map((title, column) => html`<th scope="col" class="${as(column)}">${title}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    (cells) => html`<tr${rowClass(cells[0])}${item}>${cells.map((cell, column) =>
+      column === 0
+        ? html`<th scope="row" class="${as(column)}">${content(cell)}</th>`
+        : html`<td class="${as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
+    )}</tr>
+`,
+  )}</tbody></table></div>`
+}
+
+function content(cell: Cell): Markup {
+  return typeof cell === 'string' ? html`${cell.replace(/^· /, '')}` : foreign(cell.foreign, FOREIGN)
+}
+
+/** A row that is a part of the one above. */
+function rowClass(cell: Cell | undefined): Markup | false {
+  return typeof cell === 'string' && cell.startsWith('· ') && html` class="part"`
+}
+
+const SCALES: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 }
+
+/** What the script sorts by: the number that a cell of ours begins with, times in ms. */
+function numberOf(cell: Cell): Markup | false {
+  if (typeof cell !== 'string') return false
+  const [, number, unit = ''] = /^[<>]?([\d,.]+)(?: ([a-z]+))?/.exec(cell) ?? []
+  if (number === undefined || /^\d{4}-/.test(cell)) return false
+  return html` data-n="${Number(number.replaceAll(',', '')) * (SCALES[unit] ?? 1)}"`
+}

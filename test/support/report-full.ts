@@ -1,0 +1,92 @@
+// A ledger in the middle of a migration, with everything that a report can show and enough of it to be looked at.
+
+import { resolveMigration } from '../../src/config/resolve.ts'
+import { type CutoverConfig, type } from '../../src/config/types.ts'
+import type { QueueSpec } from '../../src/ports/queue.ts'
+import type { LedgerSnapshot } from '../../src/report/build.ts'
+import { BUSY } from './report-cases.ts'
+import { auditEntry, bucket, difference, epochRecord, histogram, START } from './snapshots.ts'
+
+const MINUTE = 60_000
+
+const queue = (kind: string): QueueSpec => ({
+  kind,
+  capabilities: { backoff: true } as QueueSpec['capabilities'],
+  create: () => {
+    throw new Error('a report opens no queue')
+  },
+})
+
+const CONFIG = {
+  migrations: {
+    'parse-email': {
+      ...{ payload: type(), legacy: queue('bee-queue'), target: queue('bullmq'), key: () => 'k', attempts: 3 },
+      ...{ backoff: '10s', shadow: 'effects-declared', plan: 'migration-plan.md' },
+      compare: { ignore: ['/receivedAt'], tolerance: { '/score': 1e-9 }, redact: ['/from'], ignoreWhen: () => false },
+    },
+  },
+} as unknown as CutoverConfig
+
+/** Histograms as of a log-normal time: a bell over the logarithmic buckets. */
+function bell(middle: number, width: number, n: number): Record<number, number> {
+  const counts: Record<number, number> = {}
+  for (let step = -30; step <= 45; step += 1) {
+    const count = Math.round((n / 25) * Math.exp(-((step / 14) ** 2)))
+    if (count > 0) counts[middle + step * width] = count
+  }
+  return counts
+}
+
+/** `BUSY` spread over an hour, with traffic, noise and changes. */
+export function full(): LedgerSnapshot {
+  const { snapshot } = BUSY
+  const flow = Array.from({ length: 60 }, (_, minute) => {
+    const looks = { 'excluded/backlog.looks': 12, 'excluded/backlog.seen.legacy': 12 * (20 - Math.floor(minute / 4)) }
+    const seen = minute < 30 ? {} : { 'excluded/backlog.seen.target': 12 * (minute - 28) }
+    const start = START + minute * MINUTE
+    return bucket({ ...looks, ...seen }, { start, widthMs: MINUTE, epoch: minute < 30 ? 1 : 2 })
+  })
+  return {
+    ...BUSY,
+    settings: resolveMigration(CONFIG, 'parse-email'),
+    snapshot: {
+      ...snapshot,
+      epochs: [epochRecord({ dials: { target: 0, shadow: 0.3, control: 0 } }), ...snapshot.epochs.slice(1)],
+      buckets: [...snapshot.buckets.flatMap(spread), ...flow],
+      histograms: [
+        histogram('run.primary.legacy', bell(1500, 12, 9000)),
+        histogram('run.primary.target', bell(1380, 14, 3000)),
+        histogram('run.shadow.target', bell(1390, 13, 3000)),
+        histogram('wait.legacy', bell(1750, 10, 9000)),
+        histogram('wait.target', bell(1600, 10, 3000)),
+      ],
+      differences: [
+        ...snapshot.differences,
+        difference({
+          ...{ path: '/effects/store/0/subject', pairs: 31, kind: 'value' },
+          example: { id: 'mail-40', legacy: 'Re: your order of 12 wheels', target: 'Re: your order  of 12 wheels' },
+        }),
+        difference({ path: '/error/name', pairs: 4, kind: 'extra', example: { id: 'mail-41', target: 'RangeError' } }),
+      ],
+    },
+    audit: [
+      auditEntry({ at: START + 30 * MINUTE, action: 'flag-set', why: 'a quarter of the mailboxes' }),
+      auditEntry({ at: START + 20 * MINUTE, action: 'unlatch', by: 'bo@host', why: 'it was the network' }),
+      auditEntry({ at: START + 10 * MINUTE, action: 'latch', by: 'bo@host', why: 'errors on target' }),
+      ...BUSY.audit,
+    ],
+  }
+}
+
+/** One bucket's counts as those of thirty minutes, some more and some less. */
+function spread({ epoch, start, counts }: LedgerSnapshot['snapshot']['buckets'][number]) {
+  const parts = 30
+  return Array.from({ length: parts }, (_, at) => {
+    const share = (n: number): number => {
+      const upTo = (k: number): number => Math.round((n * (k + Math.sin(k) / 2)) / parts)
+      return at === parts - 1 ? n - upTo(at) : upTo(at + 1) - upTo(at)
+    }
+    const own = Object.entries(counts).map(([key, n]): [string, number] => [key, share(n)])
+    return bucket(Object.fromEntries(own), { epoch, start: start + at * MINUTE, widthMs: MINUTE })
+  })
+}
