@@ -298,6 +298,20 @@ export const MOVING_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'park: jobs that a mover gives back run before those that came after them, in their order',
+    async run(bench) {
+      const queue = await bench.queue()
+      const [old, young] = [jobs(20), jobs(5)]
+      await enqueueAll(queue, [...old, ...young])
+      expect(await queue.park(idsOf(old), 'moving')).toEqual(old.map(() => true))
+      expect(await queue.unpark(idsOf(old))).toEqual(old.map(() => true))
+      expect(idsOf(await listed(queue, 'waiting', 10))).toEqual(idsOf([...old, ...young]))
+      const work = await bench.work(queue)
+      await work.until((runs) => runs.length === 25)
+      expect(work.runs.map((run) => run.id)).toEqual(idsOf([...old, ...young]))
+    },
+  },
+  {
     name: 'park: a delayed job put back after its time runs at once; a job that failed before keeps its attempts',
     async run(bench) {
       const queue = await bench.queue()

@@ -83,6 +83,19 @@ describe('embedded queue: leases', () => {
   }
 
   withBench(
+    'a run whose lease is over and that nobody has taken back yet counts as stalled',
+    async (bench, { sql }) => {
+      const queue = await bench.queue()
+      const [over, held] = jobs(2) as [ReturnType<typeof job>, ReturnType<typeof job>]
+      await enqueueAll(queue, [over, held])
+      sql('UPDATE embedded_jobs SET place = 2, token = 1, rank = 1 WHERE id = ? RETURNING seq', over.backendId)
+      const later = Date.now() + 60_000
+      sql('UPDATE embedded_jobs SET place = 2, token = 1, rank = ? WHERE id = ? RETURNING seq', later, held.backendId)
+      expect(await queue.counts({ detail: true })).toMatchObject({ running: 2, stalled: 1, waiting: 0 })
+    },
+  )
+
+  withBench(
     'a job that loses its worker again and again is failed with a reason, without an attempt spent before',
     async (bench, { sql }) => {
       const queue = await bench.queue()

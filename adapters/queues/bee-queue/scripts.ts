@@ -81,9 +81,12 @@ call('SREM', stalling, ARGV[1])
 call('HDEL', jobs, ARGV[1])
 return 1`)
 
-/** NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. */
+/**
+ * NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. What a mover took
+ * from the old end of the list goes back there.
+ */
 export const UNPARK: Script = script(`
-local now, answers = tonumber(ARGV[1]), {}
+local now, answers, oldest = tonumber(ARGV[1]), {}, {}
 local function back(id)
   local stored = call('HGET', parked, id)
   if not stored then return '0' end
@@ -93,16 +96,20 @@ local function back(id)
   end
   local split = string.find(stored, '\\n', 1, true)
   call('HSET', jobs, id, string.sub(stored, split + 1))
-  local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt or 0
+  local note = cjson.decode(string.sub(stored, 1, split - 1))
+  local runAt = note.runAt or 0
   if runAt > now then
     call('ZADD', delayed, runAt, id)
     call('PUBLISH', earlierDelayed, string.format('%.0f', runAt))
+  elseif note.reason == 'moving' then
+    oldest[#oldest + 1] = id
   else
     call('LPUSH', waiting, id)
   end
   return '1'
 end
 for at = 2, #ARGV do answers[at - 1] = back(ARGV[at]) end
+for at = #oldest, 1, -1 do call('RPUSH', waiting, oldest[at]) end
 return table.concat(answers)`)
 
 const LATE = `

@@ -117,9 +117,12 @@ call('SREM', stalled, id)
 call('DEL', key, key .. ':lock')
 return 1`)
 
-/** NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. */
+/**
+ * NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. What a mover took
+ * from the old end of the list goes back there.
+ */
 export const UNPARK: Script = script(`${DROP}${WAKE}
-local now, answers = tonumber(ARGV[2]), {}
+local now, answers, oldest = tonumber(ARGV[2]), {}, {}
 local function back(id)
   local key, stored = prefix .. id, call('HGET', parked, id)
   if not stored then return '0' end
@@ -130,7 +133,8 @@ local function back(id)
   end
   local split = string.find(stored, '\\n', 1, true)
   call('HSET', key, unpack(cjson.decode(string.sub(stored, split + 1))))
-  local runAt = cjson.decode(string.sub(stored, 1, split - 1)).runAt or 0
+  local note = cjson.decode(string.sub(stored, 1, split - 1))
+  local runAt = note.runAt or 0
   local priority = tonumber(call('HGET', key, 'priority') or 0)
   if runAt > now then
     call('HSET', key, 'delay', string.format('%.0f', runAt - now))
@@ -140,6 +144,8 @@ local function back(id)
   elseif priority > 0 then
     call('ZADD', prioritized, string.format('%.0f', priority * 4294967296 + call('INCR', pc) % 4294967296), id)
     wake()
+  elseif note.reason == 'moving' then
+    oldest[#oldest + 1] = id
   else
     call('LPUSH', wait, id)
     wake()
@@ -148,6 +154,8 @@ local function back(id)
   return '1'
 end
 for at = 3, #ARGV do answers[at - 2] = back(ARGV[at]) end
+for at = #oldest, 1, -1 do call('RPUSH', wait, oldest[at]) end
+if #oldest > 0 then wake() end
 return table.concat(answers)`)
 
 const LATE = `

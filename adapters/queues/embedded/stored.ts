@@ -107,9 +107,10 @@ export function park(db: SqliteDb, queue: number, ids: readonly string[], reason
   return ids.map((id) => one.run(now, reason, queue, id).changes === 1)
 }
 
+/** What was taken while it waited has its place again. */
 export function unpark(db: SqliteDb, queue: number, ids: readonly string[], now: number): boolean[] {
   const one = db.sql(`UPDATE embedded_jobs SET place = CASE WHEN due > ?1 THEN ${DELAYED} ELSE ${READY} END,
-    rank = CASE WHEN due > ?1 THEN due ELSE (priority << 42) | ?1 END, reason = NULL, due = NULL
+    rank = CASE WHEN due > ?1 THEN due ELSE (priority << 42) | coalesce(due, ?1) END, reason = NULL, due = NULL
     WHERE queue = ?2 AND id = ?3 AND place = ${PARKED}`)
   return ids.map((id) => one.run(now, queue, id).changes === 1)
 }
