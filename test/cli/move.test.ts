@@ -65,6 +65,7 @@ describe('move', () => {
     await until('it has failed once', async () => (await cutover.get('parse-email', id))?.attempts.failed === 1)
     await busy.stop()
     await cutover.work('parse-email', 'target', () => 1)
+    await until('its copy waits', async () => (await place.json(...THERE, '--dry-run')).value.moved === 1)
     const { code, stdout } = await place.cli(...THERE)
     expect(code).toBe(0)
     expect(stdout).toMatch(/^parse-email: moved 0 from legacy to target\n {2}1 {2}effects-begun {2}an attempt here/)
