@@ -16,7 +16,7 @@ afterEach(async () => {
   place.remove()
 })
 
-async function app(more: { backoff?: '10m' } = {}) {
+async function app(more: { backoff?: '10m'; attempts?: 3 } = {}) {
   const config = configOf(place)
   const migration = { ...config.migrations['parse-email'], ...more }
   const cutover = await openCutover({ ...config, migrations: { 'parse-email': migration } } as typeof config)
@@ -56,7 +56,7 @@ describe('move', () => {
   })
 
   test('what cannot be moved is told with why and an example', async () => {
-    const { send, cutover } = await app({ backoff: '10m' })
+    const { send, cutover } = await app({ backoff: '10m', attempts: 3 })
     const busy = await cutover.work('parse-email', 'legacy', async (_mail, ctx) => {
       await ctx.effect('store', {}, () => {})
       throw new Error('no')
