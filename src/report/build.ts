@@ -3,7 +3,7 @@
 // Pure: the same snapshots give the same report. A snapshot must be of all epochs, since the gauges are.
 
 import type { MigrationSettings } from '../config/resolve.ts'
-import type { AuditEntry, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
+import type { AuditEntry, DriveState, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import { SIDES } from '../vocabulary/job.ts'
 import { configurationReport } from './configuration.ts'
@@ -23,6 +23,7 @@ import {
 } from './model.ts'
 import { comparisonsReport, differencesReport, noiseReport } from './pairs.ts'
 import { redactDeep } from './redact.ts'
+import { rolloutReport } from './rollout.ts'
 import { readableGauges, type SummedBuckets, Sums, sumBuckets } from './sums.ts'
 import { evidenceReport, timelineReport } from './timeline.ts'
 import { verdictOf } from './verdict.ts'
@@ -36,6 +37,8 @@ export interface LedgerSnapshot {
   readonly audit: readonly AuditEntry[]
   /** The configuration, where it is at hand. */
   readonly settings?: MigrationSettings
+  /** `driveState()`; absent: no plan was ever driven. */
+  readonly drive?: DriveState
 }
 
 const RECENT = 10
@@ -51,7 +54,15 @@ export function buildReport(input: {
   return redactDeep({ schema: REPORT_SCHEMA, at: isoTime(at), cutover: version, migrations }) as ReportModel
 }
 
-function migrationReport({ name, snapshot, presence, samples, audit, settings }: LedgerSnapshot): MigrationReport {
+function migrationReport({
+  name,
+  snapshot,
+  presence,
+  samples,
+  audit,
+  settings,
+  drive,
+}: LedgerSnapshot): MigrationReport {
   const { control } = snapshot
   const gauges = readableGauges(snapshot.gauges)
   const summed = sumBuckets(snapshot.buckets)
@@ -81,7 +92,7 @@ function migrationReport({ name, snapshot, presence, samples, audit, settings }:
     processes: processesReport(snapshot, presence, live),
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
-    rollout: null,
+    rollout: drive === undefined ? null : rolloutReport({ snapshot, presence, drive }),
     timeline: timelineReport(snapshot.buckets),
     evidence: evidenceReport(snapshot.buckets, comparisons.interval),
     audit: audit.map(changeReport),

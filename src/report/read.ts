@@ -16,14 +16,15 @@ export async function readReport(
   const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
     ledgers.map(async (ledger) => {
-      const [snapshot, presence, samples, audit] = await Promise.all([
+      const [snapshot, presence, samples, audit, drive] = await Promise.all([
         ledger.snapshot(),
         ledger.presence(),
         ledger.samples(),
         ledger.history({ limit: AUDIT_READ }),
+        ledger.driveState(),
       ])
       const own = byName.get(ledger.migration)
-      return { name: ledger.migration, snapshot, presence, samples, audit, ...(own && { settings: own }) }
+      return { name: ledger.migration, snapshot, presence, samples, audit, drive, ...(own && { settings: own }) }
     }),
   )
   return buildReport({ ledgerSnapshots, at: Date.now(), version: packageVersion() })

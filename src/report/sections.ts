@@ -6,6 +6,7 @@
 import { SIDES } from '../vocabulary/job.ts'
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from './format.ts'
 import type { EpochReport, JobsReport, MigrationReport, PairCounts, Quantiles, SideReport } from './model.ts'
+import { gatesSection, stagesSection, timelineSection } from './rollout-sections.ts'
 
 export type Cell = string | { readonly foreign: string }
 
@@ -27,9 +28,12 @@ const CHANGES_SHOWN = 5
 
 /** Everything but the differences, which each view prints in a form of its own. */
 export function sectionsOf(migration: MigrationReport): { before: Section[]; after: Section[] } {
+  const { rollout } = migration
+  const plan = rollout === null ? [] : [stagesSection(rollout), gatesSection(rollout)]
+  const moves = rollout === null ? [] : [timelineSection(rollout)]
   return {
-    before: [jobsSection(migration), routesSection(migration), comparisonsSection(migration)].filter(hasRows),
-    after: [latencySection(migration), epochsSection(migration), changesSection(migration)].filter(hasRows),
+    before: [...plan, jobsSection(migration), routesSection(migration), comparisonsSection(migration)].filter(hasRows),
+    after: [latencySection(migration), ...moves, epochsSection(migration), changesSection(migration)].filter(hasRows),
   }
 }
 

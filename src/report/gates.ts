@@ -1,0 +1,244 @@
+// What does each gate of a driven stage say, in numbers that a person can hold against its limit?
+//
+// The evidence is the gate's own. Intervals are at the levels of the verdict: above the limit's share the true one is not
+// (upper end), or not below it (lower end), right at every moment at once.
+
+import { bounds } from '../rollout/evidence.ts'
+import { readCounts } from '../rollout/gates/readings.ts'
+import type { GateResult, StageCounts } from '../rollout/gates/stage.ts'
+import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
+import { unitsNeeded } from '../rollout/gates/units.ts'
+import type { Stage } from '../rollout/plan/types.ts'
+import { formatCount, formatMs, formatShare } from './format.ts'
+import type { GateReport } from './rollout-model.ts'
+
+export interface GateContext {
+  readonly stage: Stage
+  readonly counts: StageCounts
+  /** p50 and p95 of target over legacy, as far as the histograms of the epoch tell. */
+  readonly ratios: Readonly<Partial<Record<'p50' | 'p95', number>>>
+}
+
+type Numbers = Pick<GateReport, 'limit' | 'estimate' | 'interval' | 'units' | 'unitsNeeded' | 'text'>
+
+const NOTHING: Numbers = {
+  limit: null,
+  estimate: null,
+  interval: null,
+  units: null,
+  unitsNeeded: null,
+  text: 'no counts yet',
+}
+
+export function gateReport(result: GateResult, context: GateContext): GateReport {
+  const { name, server, verdict, reason, logEPass, logEFail, passAt, failAt, input } = result
+  const own = planned(name, context.stage)
+  const numbers = input === null ? NOTHING : numbersOf(result, input, context)
+  const { unitsNeeded: needed, text, ...seen } = numbers
+  return {
+    ...{ name, server: server ?? null, ...own, verdict, reason, ...seen },
+    ...{ evidenceFor: finite(logEPass), evidenceAgainst: finite(logEFail), passAt, failAt },
+    ...{ unitsNeeded: needed, msNeeded: msNeeded(result, needed, context) },
+    text: result.message ?? text,
+  }
+}
+
+/** JSON has no infinity, and no evidence is that large. */
+function finite(log: number | null): number | null {
+  if (log === null) return null
+  return Math.max(-1e6, Math.min(1e6, log))
+}
+
+function planned(name: GateResult['name'], { gates }: Stage): Pick<GateReport, 'rule' | 'unit'> {
+  const gate = name in gates ? gates[name as 'errors'] : undefined
+  return gate === undefined ? { rule: 'plain', unit: null } : { rule: gate.rule, unit: gate.unit }
+}
+
+function numbersOf(result: GateResult, input: GateInput, context: GateContext): Numbers {
+  switch (input.gate) {
+    case 'latencyPaired':
+    case 'latencyUnpaired':
+      return latency(result, input, context)
+    case 'sampleRatio': {
+      const { n, target, share } = input.counts
+      const seen = n === 0 ? null : target / n
+      return {
+        ...NOTHING,
+        limit: share,
+        estimate: seen,
+        units: n,
+        text: `${formatShare(seen)} of ${formatCount(n)} keys on target, ${formatShare(share)} wanted`,
+      }
+    }
+    case 'mcpTools':
+      return {
+        ...NOTHING,
+        limit: input.limit ?? 0,
+        estimate: input.counts.missing.length,
+        text: missingText(input.counts.missing),
+      }
+    case 'mcpReachable': {
+      const last = (probes: readonly boolean[]): string =>
+        probes
+          .slice(-3)
+          .map((good) => (good ? 'ok' : 'no'))
+          .join(' ') || 'never'
+      return {
+        ...NOTHING,
+        text: `last probes: target ${last(input.counts.target)}, legacy ${last(input.counts.legacy)}`,
+      }
+    }
+    case 'duplicates':
+      return {
+        ...NOTHING,
+        limit: input.limit ?? 0,
+        estimate: input.counts.twice,
+        text: `${formatCount(input.counts.twice)} done twice`,
+      }
+    case 'oldestAge': {
+      const { ageMs } = input.counts
+      const limit = input.limit ?? null
+      return {
+        ...NOTHING,
+        limit,
+        estimate: ageMs ?? 0,
+        text: ageMs === null ? 'nothing waits' : `the oldest waits for ${formatMs(ageMs)} of ${formatMs(limit)}`,
+      }
+    }
+    case 'queueWait': {
+      const { n, over } = input.counts
+      const seen = n === 0 ? null : over / n
+      return {
+        ...NOTHING,
+        limit: 0.05,
+        estimate: seen,
+        units: n,
+        text: `${formatShare(seen)} of ${formatCount(n)} waited too long`,
+      }
+    }
+    case 'shed': {
+      const { wanted, shed } = input.counts
+      const seen = wanted === 0 ? null : shed / wanted
+      return {
+        ...NOTHING,
+        limit: input.limit ?? 0.05,
+        estimate: seen,
+        units: wanted,
+        text: `${formatCount(shed)} of ${formatCount(wanted)} shed`,
+      }
+    }
+    case 'tripwire': {
+      const { targetSettled, targetFailed } = input.counts
+      const seen = targetSettled === 0 ? null : targetFailed / targetSettled
+      return {
+        ...NOTHING,
+        limit: input.limit ?? 0.2,
+        estimate: seen,
+        units: targetSettled,
+        text: `${formatCount(targetFailed)} of ${formatCount(targetSettled)} failed in the last minutes`,
+      }
+    }
+    case 'soak':
+      return {
+        ...NOTHING,
+        limit: input.limit,
+        estimate: input.counts.ms,
+        text: `${formatMs(Math.max(0, input.counts.ms))} of ${formatMs(input.limit)}`,
+      }
+    default:
+      return windowed(result, input)
+  }
+}
+
+function missingText(missing: readonly string[]): string {
+  return missing.length === 0 ? 'none missing' : `missing: ${missing.join(', ')}`
+}
+
+/** What more is needed may not be told of counts that contradict themselves. */
+function windowed({ reason, passAt, failAt, verdict }: GateResult, input: WindowedInput): Numbers {
+  if (reason === 'contradiction') return { ...NOTHING, limit: input.limit }
+  const { n, units, worst } = readCounts(input)
+  const { rule, minUnits = 20 } = input
+  const shortOf = Math.max(0, minUnits - units)
+  const proof = rule === 'watch' || verdict !== 'hold' ? 0 : unitsNeeded(input).asSoFar
+  const needed = verdict === 'hold' && proof !== null ? Math.max(shortOf, proof) : verdict === 'hold' ? null : 0
+  const estimate = n === 0 ? null : worst
+  return {
+    ...{ limit: input.limit, estimate, interval: intervalOf(input, { passAt, failAt }), units, unitsNeeded: needed },
+    text: `${formatShare(estimate)} of ${formatCount(n)}, limit ${formatShare(input.limit)}`,
+  }
+}
+
+/** Of shares; a difference has none. */
+function intervalOf(input: WindowedInput, at: { passAt: number; failAt: number }): GateReport['interval'] {
+  const bad = badOf(input)
+  if (bad === undefined || input.counts.n === 0) return null
+  const { n } = input.counts
+  return {
+    lower: bounds(n, bad.atLeast, Math.exp(-at.failAt)).lower,
+    upper: bounds(n, bad.atMost, Math.exp(-at.passAt)).upper,
+  }
+}
+
+/** Where something is missing, the upper end takes it for bad and the lower one for good. */
+function badOf(input: WindowedInput): { readonly atLeast: number; readonly atMost: number } | undefined {
+  switch (input.gate) {
+    case 'mismatch': {
+      const { mismatched = 0, orphaned = 0 } = input.counts
+      return { atLeast: mismatched, atMost: mismatched + orphaned }
+    }
+    case 'errorsAlone': {
+      const { failed = 0, lost = 0 } = input.counts
+      return { atLeast: failed, atMost: failed + lost }
+    }
+    case 'lost': {
+      const { lost = 0 } = input.counts
+      return { atLeast: lost, atMost: lost }
+    }
+    default:
+      return undefined
+  }
+}
+
+function latency(
+  { name, verdict, reason, logEPass, passAt }: GateResult,
+  input: Extract<GateInput, { gate: 'latencyPaired' | 'latencyUnpaired' }>,
+  { ratios }: GateContext,
+): Numbers {
+  const units = input.gate === 'latencyPaired' ? input.counts.n : input.counts.nTarget
+  const { limit = null, rule, minUnits = 20 } = input
+  const seen = ratios[name as 'p50' | 'p95'] ?? null
+  const short = Math.max(0, minUnits - units)
+  // evidence grows in proportion, once it grows at all
+  const grows = logEPass !== null && logEPass > 0 && Number.isFinite(logEPass)
+  const proof =
+    rule === 'watch' || reason !== 'undecided' ? 0 : grows ? Math.ceil(units * (passAt / logEPass - 1)) : null
+  const unitsNeeded = verdict !== 'hold' ? 0 : proof === null ? null : Math.max(short, proof)
+  const times = seen === null ? '–' : `${seen.toFixed(2)} ×`
+  return {
+    limit,
+    estimate: seen,
+    interval: null,
+    units,
+    unitsNeeded,
+    text: `${times} legacy's over ${formatCount(units)}, limit ${limit ?? '–'} ×`,
+  }
+}
+
+/** At the rate of this epoch so far. */
+function msNeeded({ name, input }: GateResult, units: number | null, { counts }: GateContext): number | null {
+  if (name === 'soak' && input?.gate === 'soak') return Math.max(0, input.limit - input.counts.ms)
+  if (units === null || input === null) return null
+  if (units === 0) return 0
+  const seen = seenUnits(input)
+  if (seen === 0 || counts.soakedMs <= 0) return null
+  return Math.round((units * counts.soakedMs) / seen)
+}
+
+function seenUnits(input: GateInput): number {
+  if (input.gate === 'latencyPaired') return input.counts.n
+  if (input.gate === 'latencyUnpaired' || input.gate === 'errorsCanary') {
+    return 'nTarget' in input.counts ? input.counts.nTarget : input.counts.nTargetUnits
+  }
+  return 'n' in input.counts ? input.counts.n : 0
+}

@@ -1,0 +1,119 @@
+// Where does a staged cutover stand? From the controller's record and the counts of the same read, judged by the code that
+// the controller uses.
+
+import { mergeLatencies, quantile } from '../comparison/latency.ts'
+import type { DriveState, PresenceRecord, Snapshot } from '../ports/ledger.ts'
+import { type DriveReason, decideStep } from '../rollout/drive/decide.ts'
+import type { DriveFacts, FlagFacts, PlanReading } from '../rollout/drive/facts.ts'
+import { driveFacts, type Judged, judgeDriven } from '../rollout/drive/look.ts'
+import { attemptOf, type DriveRecord, dialsOf, type Move, readRecord, type Said } from '../rollout/drive/record.ts'
+import { waitsOf } from '../rollout/drive/words.ts'
+import type { McpCounts } from '../rollout/gates/stage.ts'
+import { gateReport } from './gates.ts'
+import type { RolloutReport, RolloutStage, Said as SaidReport, TimelineEntry } from './rollout-model.ts'
+
+export interface RolloutSource {
+  readonly snapshot: Snapshot
+  readonly presence: readonly PresenceRecord[]
+  readonly drive: DriveState
+}
+
+/** What only a live look knows; without it the ledger alone is believed. */
+export interface Seen {
+  readonly flag?: FlagFacts
+  readonly plan?: PlanReading
+  readonly mcp?: readonly McpCounts[]
+}
+
+/** Null: no plan was ever driven. */
+export function rolloutReport(source: RolloutSource, seen: Seen = {}): RolloutReport | null {
+  const record = readRecord(source.drive)
+  if (record === undefined) return null
+  const { flag = flagByLedger(source), plan = { kind: 'same' }, mcp } = seen
+  const facts = driveFacts(record, source, { flag, plan })
+  const { driven } = source.drive
+  const judged = driven ? judgeDriven(record, source, { facts, ...(mcp === undefined ? {} : { mcp }) }) : null
+  const reasons = driven ? reasonsOf(record, judged, facts) : []
+  return {
+    ...{ driven, phase: record.phase, stage: record.stage, attempt: attemptOf(record), epoch: record.epoch ?? null },
+    ...{ enteredAt: iso(record.enteredAt), targetVersion: record.targetVersion ?? null, alpha: record.plan.alpha },
+    stages: stagesOf(record),
+    ...{ paused: saidReport(record.paused), approved: saidReport(record.approved) },
+    ...{ verdict: judged?.judgement.verdict ?? null, reasons },
+    waits: waitsOf({ record, reasons, judgement: judged?.judgement ?? null, facts }),
+    gates: judged === null ? [] : gatesOf(judged, source.snapshot, record),
+    timeline: record.moves.map(timelineEntry),
+  }
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+/** As its live producers tell: the report reads no flag. */
+function flagByLedger({ snapshot, presence }: RolloutSource): FlagFacts {
+  const { epoch } = snapshot.control
+  const told = presence.filter(({ gone, produces }) => !gone && produces)
+  const revision = told[0]?.flagRevision ?? epoch.flagRevision
+  return { state: 'ok', reading: { kind: 'dials', ...epoch.dials }, revision, writable: true }
+}
+
+/** What the controller would say now. */
+function reasonsOf(record: DriveRecord, judged: Judged | null, facts: DriveFacts): readonly DriveReason[] {
+  const action = decideStep(record, judged?.judgement ?? null, facts)
+  if (action.kind === 'hold' || action.kind === 'rollback' || action.kind === 'fail') return action.reasons
+  return judged?.judgement.reasons ?? []
+}
+
+function saidReport(said: Said | undefined): SaidReport | null {
+  return said === undefined ? null : { at: iso(said.at), by: said.by, why: said.why ?? null }
+}
+
+function stagesOf(record: DriveRecord): RolloutStage[] {
+  const { stages } = record.plan
+  const current = stages.findIndex(({ name }) => name === record.stage)
+  const state = (at: number): RolloutStage['state'] => {
+    if (at < current || record.phase === 'done') return 'passed'
+    return at === current ? 'current' : 'ahead'
+  }
+  return stages.map((stage, at) => {
+    const { name, approval, onFail, minSoakMs, maxStayMs } = stage
+    const attempts = record.attempts[name] ?? 0
+    return { name, state: state(at), dials: dialsOf(stage), approval, onFail, minSoakMs, maxStayMs, attempts }
+  })
+}
+
+function gatesOf(
+  { stage, counts, judgement }: Judged,
+  snapshot: Snapshot,
+  record: DriveRecord,
+): RolloutReport['gates'] {
+  const ratios = ratiosOf(snapshot, stage.target, record.epoch)
+  return judgement.gates.map((gate) => gateReport(gate, { stage, counts, ratios }))
+}
+
+/** From the histograms of the epoch, open buckets too: an estimate to look at, not what is judged. */
+function ratiosOf({ histograms }: Snapshot, target: number, epoch: number | undefined) {
+  const paired = target === 0 || target === 1
+  const [legacyArm, targetArm] = paired
+    ? target === 0
+      ? ['primary', 'shadow']
+      : ['shadow', 'primary']
+    : ['primary', 'primary']
+  const of = (name: string) => {
+    return mergeLatencies(
+      histograms.filter((each) => each.epoch === epoch && each.name === name).map(({ counts }) => counts),
+    )
+  }
+  const [legacy, onTarget] = [of(`run.${legacyArm}.legacy`), of(`run.${targetArm}.target`)]
+  const ratio = (q: number): number | undefined => {
+    const [a, b] = [quantile(legacy, q), quantile(onTarget, q)]
+    return a === undefined || b === undefined || a === 0 ? undefined : b / a
+  }
+  const [p50, p95] = [ratio(0.5), ratio(0.95)]
+  return { ...(p50 === undefined ? {} : { p50 }), ...(p95 === undefined ? {} : { p95 }) }
+}
+
+function timelineEntry({ at, action, by, why, stage, attempt, epoch, dials, decision }: Move): TimelineEntry {
+  return { at: iso(at), action, by, why: why ?? null, stage, attempt, epoch, dials, decision: decision ?? null }
+}
