@@ -55,8 +55,12 @@ function contradiction(message: string): never {
   throw new CutoverError('contradiction', `${message}: the tallies are wrong, this is a bug of whatever counted them`)
 }
 
+function isCount(n: number): boolean {
+  return Number.isSafeInteger(n) && n >= 0
+}
+
 function checkCount(name: string, n: number): void {
-  if (!Number.isSafeInteger(n) || n < 0) contradiction(`${name} is ${n}, not a count`)
+  if (!isCount(n)) contradiction(`${name} is ${n}, not a count`)
 }
 
 function checkWithin(parts: number, n: number, what: string): void {
@@ -66,21 +70,93 @@ function checkWithin(parts: number, n: number, what: string): void {
 function checkRange(counts: readonly ScoreCount[], limit: number, min: number, max: number): void {
   if (Number.isNaN(limit)) contradiction('the limit is not a number')
   for (const [score, n] of counts) {
-    checkCount(`the count of score ${score}`, n)
+    // the message is made only where it is needed: this is asked millions of times
+    if (!isCount(n)) checkCount(`the count of score ${score}`, n)
     if (!(score >= min && score <= max)) contradiction(`score ${score} is outside ${min} to ${max}`)
   }
 }
 
 /** Scratch for the terms of one call: calls never overlap. */
 const terms = new Float64Array(Math.max(PASS_SIZES.length, DOUBLING.length))
+/** A term so far below the largest changes no digit of the sum. */
+const NEGLIGIBLE = -60
 
 function logSumOfTerms(length: number): number {
   let largest = Number.NEGATIVE_INFINITY
   for (let i = 0; i < length; i++) if (terms[i]! > largest) largest = terms[i]!
   if (largest === Number.NEGATIVE_INFINITY) return largest
   let sum = 0
-  for (let i = 0; i < length; i++) sum += Math.exp(terms[i]! - largest)
+  for (let i = 0; i < length; i++) {
+    const below = terms[i]! - largest
+    if (below > NEGLIGIBLE) sum += Math.exp(below)
+  }
   return largest + Math.log(sum)
+}
+
+/** One question: the bets of a grid against a limit. */
+interface Bets {
+  readonly grid: Grid
+  readonly limit: number
+  /** The end of the range that decides how large a bet may be, and the other one; a pass has none. */
+  readonly max: number
+  readonly min: number | undefined
+}
+
+/** Logarithms of what each bet makes of one unit with this score. */
+interface Factors extends Bets {
+  readonly score: number
+  readonly logs: Float64Array
+}
+
+/** Looks ask the same few questions over and over: the newest are kept. */
+const KEPT = 16
+const kept: Factors[] = []
+
+function factorsOf(bets: Bets, score: number): Float64Array {
+  const { grid, limit, max, min } = bets
+  for (let i = 0; i < kept.length; i++) {
+    const known = kept[i]!
+    if (known.score !== score || known.limit !== limit || known.max !== max) continue
+    if (known.min !== min || known.grid !== grid) continue
+    if (i > 0) {
+      kept[i] = kept[i - 1]!
+      kept[i - 1] = known
+    }
+    return known.logs
+  }
+  const logs = min === undefined ? passFactors(bets, score) : failFactors({ ...bets, min }, score)
+  if (kept.length === KEPT) kept.pop()
+  kept.push({ ...bets, score, logs })
+  return logs
+}
+
+function passFactors({ grid, limit, max }: Bets, score: number): Float64Array {
+  const largest = 1 / (max - limit)
+  // a bet of everything that loses: the logarithm is exactly -∞, rounding must not save a little of it
+  return grid.sizes.map((size) =>
+    size === 1 && score === max ? Number.NEGATIVE_INFINITY : Math.log1p(size * largest * (limit - score)),
+  )
+}
+
+function failFactors({ grid, limit, min, max }: Bets & { readonly min: number }, score: number): Float64Array {
+  const largest = 1 / (limit - min)
+  return grid.sizes.map((size) => {
+    const clipped = size / max >= largest
+    if (clipped && score === min) return Number.NEGATIVE_INFINITY
+    return Math.log1p((clipped ? largest : size / max) * (score - limit))
+  })
+}
+
+/** `log Σ over bets of weight · Π over counts of factor^n`. A score that nobody has (n = 0) counts for nothing. */
+function logMixture(counts: readonly ScoreCount[], bets: Bets): number {
+  const { logWeights } = bets.grid
+  terms.set(logWeights)
+  for (const [score, n] of counts) {
+    if (n === 0) continue
+    const factors = factorsOf(bets, score)
+    for (let i = 0; i < factors.length; i++) terms[i]! += n * factors[i]!
+  }
+  return logSumOfTerms(logWeights.length)
 }
 
 /** Evidence against "mean ≥ limit": large means proven good. Scores are at most `max`. */
@@ -91,20 +167,7 @@ export function logEPass(
   const { limit, max, grid } = limits
   checkRange(counts, limit, Number.NEGATIVE_INFINITY, max)
   if (limit >= max) return limit > max ? Number.POSITIVE_INFINITY : 0
-  const { sizes, logWeights } = grid
-  const largest = 1 / (max - limit)
-  for (let i = 0; i < sizes.length; i++) {
-    const size = sizes[i]!
-    let log = logWeights[i]!
-    for (const [score, n] of counts) {
-      if (n === 0) continue
-      // a bet of everything that loses: the logarithm is exactly -∞, rounding must not save a little of it
-      if (size === 1 && score === max) log = Number.NEGATIVE_INFINITY
-      else log += n * Math.log1p(size * largest * (limit - score))
-    }
-    terms[i] = log
-  }
-  return logSumOfTerms(sizes.length)
+  return logMixture(counts, { grid, limit, max, min: undefined })
 }
 
 /** Evidence against "mean ≤ limit": large means proven bad. Scores lie between `min` and `max`. */
@@ -118,21 +181,7 @@ export function logEFail(
     const above = limit < min || counts.some(([score, n]) => n > 0 && score > min)
     return above ? Number.POSITIVE_INFINITY : 0
   }
-  const { sizes, logWeights } = FAIL_GRID
-  const largest = 1 / (limit - min)
-  for (let i = 0; i < sizes.length; i++) {
-    const wanted = sizes[i]! / max
-    const clipped = wanted >= largest
-    const bet = clipped ? largest : wanted
-    let log = logWeights[i]!
-    for (const [score, n] of counts) {
-      if (n === 0) continue
-      if (clipped && score === min) log = Number.NEGATIVE_INFINITY
-      else log += n * Math.log1p(bet * (score - limit))
-    }
-    terms[i] = log
-  }
-  return logSumOfTerms(sizes.length)
+  return logMixture(counts, { grid: FAIL_GRID, limit, max, min })
 }
 
 function rateCounts(n: number, k: number): ScoreCount[] {

@@ -32,8 +32,32 @@ export function judgeLatency(input: LatencyInput): Judgement {
   return { ...judged(), ...evidence, ...levels }
 }
 
+/** The least evidence over all edges, and the edge (as an index of the arrays) where it is. */
+export interface EdgeEvidence {
+  readonly logE: number
+  readonly edge: number
+}
+/** Both, with their edges. */
+export interface ScannedEvidence {
+  readonly pass: EdgeEvidence
+  readonly fail: EdgeEvidence
+}
+
+function evidenceOf({ pass, fail }: ScannedEvidence): LatencyEvidence {
+  return { logEPass: pass.logE, logEFail: fail.logE }
+}
+
 /** The same jobs on both sides. Refuses counts that contradict themselves. */
 export function pairedLatency(counts: PairedLatencyCounts): LatencyEvidence {
+  return evidenceOf(scanPaired(counts))
+}
+
+/** The primaries of both sides. Refuses counts that contradict themselves. */
+export function unpairedLatency(counts: UnpairedLatencyCounts): LatencyEvidence {
+  return evidenceOf(scanUnpaired(counts))
+}
+
+export function scanPaired(counts: PairedLatencyCounts): ScannedEvidence {
   const { n, legacyOver, legacyOverPrev, upPass, downPass, upFail, downFail } = counts
   const m = tail('latencyPaired', counts.tau)
   const arrays = { legacyOver, legacyOverPrev, upPass, downPass, upFail, downFail }
@@ -44,7 +68,11 @@ export function pairedLatency(counts: PairedLatencyCounts): LatencyEvidence {
   const above = (a: number): number => quarter + rate.fail(n, legacyOver[a]!, m)
   const below = (a: number): number => quarter + rate.pass(n, legacyOverPrev[a]!, m, DIFFERENCE_GRID)
   const start = startOf(legacyOver, n * m)
-  const scan = (up: readonly number[], down: readonly number[], evidence: (scores: ScoreCount[]) => number): number =>
+  const scan = (
+    up: readonly number[],
+    down: readonly number[],
+    evidence: (scores: ScoreCount[]) => number,
+  ): EdgeEvidence =>
     leastOutward({ start, edges }, (a) => {
       const rest = n - up[a]! - down[a]!
       if (rest < 0) contradiction('latencyPaired', `${up[a]} + ${down[a]} differing pairs of ${n}`)
@@ -57,13 +85,12 @@ export function pairedLatency(counts: PairedLatencyCounts): LatencyEvidence {
       return { value: logSum(-Math.LN2 + evidence(scores), left, right), left, right }
     })
   return {
-    logEPass: scan(upPass, downPass, (scores) => logEPass(scores, { limit: 0, max: 1, grid: DIFFERENCE_GRID })),
-    logEFail: scan(upFail, downFail, (scores) => logEFail(scores, { limit: 0, min: -1, max: 1 })),
+    pass: scan(upPass, downPass, (scores) => logEPass(scores, { limit: 0, max: 1, grid: DIFFERENCE_GRID })),
+    fail: scan(upFail, downFail, (scores) => logEFail(scores, { limit: 0, min: -1, max: 1 })),
   }
 }
 
-/** The primaries of both sides. Refuses counts that contradict themselves. */
-export function unpairedLatency(counts: UnpairedLatencyCounts): LatencyEvidence {
+export function scanUnpaired(counts: UnpairedLatencyCounts): ScannedEvidence {
   const { nTarget, targetOverPass, targetOverFail, nLegacy, legacyOverPass, legacyOverFail } = counts
   const m = tail('latencyUnpaired', counts.tau)
   const edges = checkEdges('latencyUnpaired', { targetOverPass, targetOverFail }, nTarget)
@@ -78,10 +105,10 @@ export function unpairedLatency(counts: UnpairedLatencyCounts): LatencyEvidence 
     return { value: a + b, left: a - Math.LN2, right: b - Math.LN2 }
   }
   return {
-    logEPass: leastOutward({ start, edges }, (a) =>
+    pass: leastOutward({ start, edges }, (a) =>
       sum(rate.fail(nLegacy, legacyOverPass[a]!, m), rate.pass(nTarget, targetOverPass[a]!, m, DIFFERENCE_GRID)),
     ),
-    logEFail: leastOutward({ start, edges }, (a) =>
+    fail: leastOutward({ start, edges }, (a) =>
       sum(rate.fail(nTarget, targetOverFail[a]!, m), rate.pass(nLegacy, legacyOverFail[a]!, m, DIFFERENCE_GRID)),
     ),
   }
@@ -95,19 +122,19 @@ interface AtEdge {
 }
 
 /** The least value over all edges; exact, though far edges are not computed. */
-function leastOutward({ start, edges }: { start: number; edges: number }, at: (a: number) => AtEdge): number {
-  let least = Number.POSITIVE_INFINITY
+function leastOutward({ start, edges }: { start: number; edges: number }, at: (a: number) => AtEdge): EdgeEvidence {
+  let [least, edge] = [Number.POSITIVE_INFINITY, start]
   for (let a = start; a < edges; a++) {
     const { value, right } = at(a)
-    if (value < least) least = value
+    if (value < least) [least, edge] = [value, a]
     if (right >= least) break
   }
   for (let a = start - 1; a >= 0; a--) {
     const { value, left } = at(a)
-    if (value < least) least = value
+    if (value < least) [least, edge] = [value, a]
     if (left >= least) break
   }
-  return least
+  return { logE: least, edge }
 }
 
 /** The first edge that at most `expected` outcomes are over, or the last one: near the sample quantile. */
@@ -122,11 +149,11 @@ function startOf(over: readonly number[], expected: number): number {
 }
 
 /** `ln((1 + E)/2)`. */
-function logHalf(logE: number): number {
+export function logHalf(logE: number): number {
   return logE > 30 ? logE - Math.LN2 : Math.log1p(Math.expm1(logE) / 2)
 }
 
-function logSum(...logs: readonly number[]): number {
+export function logSum(...logs: readonly number[]): number {
   const largest = Math.max(...logs)
   if (!Number.isFinite(largest)) return largest
   return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - largest), 0))
