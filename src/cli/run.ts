@@ -19,6 +19,7 @@ import { planCommand } from './commands/plan.ts'
 import { pauseCommand, promoteCommand, resumeCommand } from './commands/promote.ts'
 import { reportCommand } from './commands/report.ts'
 import { schedulesCommand, unscheduleCommand } from './commands/schedules.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { statusCommand } from './commands/status.ts'
 import { debugText, failureJson, failureOf, failureText } from './failure.ts'
 import { type Answer, type Call, EXIT, type ExitCode, type GlobalOptions, type Io, type Sink } from './io.ts'
@@ -36,7 +37,7 @@ const COMMANDS = [
   ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, explainCommand, historyCommand],
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
   ...[schedulesCommand, unscheduleCommand],
-  ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand],
+  ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand, simulateCommand],
 ]
 
 /** Runs one command. Never rejects: whatever goes wrong is printed and in the exit code. */

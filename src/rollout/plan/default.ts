@@ -86,18 +86,24 @@ const MANY: readonly StageText[] = [
   { head: FULL, gates: gatesOf({ ...one, lost: '0.1%' }, { prove: ['errors', 'lost'] }) },
 ]
 
-/** Of 300 keys 1 % are 3: the first canary has 5 %, and what only watches asks for fewer units. */
+/**
+ * Of 300 keys 1 % are 3: the first canary has 5 %, and what only watches asks for fewer units. The keys are used up
+ * within days, while p95 and `lost` go on for longer: that no new key comes must not make the others' proof stale.
+ */
 const few = { mismatch: '2%', errors: '2%' }
 const times = ', unit: key-day'
 const watch = { mismatch: '10', errors: '10' }
 const FEW: readonly StageText[] = [
   { head: SHADOW_FIRST, gates: gatesOf(few, { watch, times }) },
-  { head: SHADOW_ALL, gates: gatesOf(few, { prove: ALL, times }) },
+  { head: `${SHADOW_ALL}, max-stay: 28d, stale-after: 28d`, gates: gatesOf(few, { prove: ALL, times }) },
   {
     head: 'name: canary-5, target: 5%, shadow: 10%, min-soak: 4h, approval: manual',
     gates: gatesOf(few, { watch: { ...ten, mismatch: '10', errors: '5' }, times }),
   },
   { head: CANARY_10, gates: gatesOf(few, { watch, times }) },
   { head: CANARY_50, gates: [...gatesOf({ ...few, errors: '5%' }, { prove: ['errors'], watch, times }), BACKLOG] },
-  { head: FULL, gates: gatesOf({ ...few, lost: '0.1%' }, { prove: ['errors', 'lost'], watch, times }) },
+  {
+    head: `${FULL}, stale-after: 14d`,
+    gates: gatesOf({ ...few, lost: '0.1%' }, { prove: ['errors', 'lost'], watch, times }),
+  },
 ]

@@ -32,7 +32,7 @@ export interface StageRun {
   readonly days: number
   /** Why it failed or is held; of a pass what was shown. */
   readonly reasons: readonly GateReason[]
-  /** Gates that failed, or that hold. */
+  /** Gates that failed; or that hold, each with its reason. */
   readonly causes: readonly string[]
   /** When all statistical gates passed for the first time, whatever the soak. */
   readonly proven?: { readonly days: number; readonly units: Units; readonly last: StatisticalGateName | undefined }
@@ -177,7 +177,9 @@ class Playing {
     const { gates, reasons } = judgeStage(this.#options.stage, { ...counts, soakedMs: days * DAY_MS })
     const wanted = end === 'passed' ? 'pass' : end === 'failed' ? 'fail' : 'hold'
     const units = this.#units()
-    const causes = gates.filter(({ verdict }) => verdict === wanted).map(({ name }) => name)
+    const causes = gates
+      .filter(({ verdict }) => verdict === wanted)
+      .map(({ name, reason }) => (end === 'held' ? `${name} ${reason}` : name))
     const proven = this.#proven ?? (end === 'passed' ? { days, units, last: undefined } : undefined)
     return {
       end,

@@ -20,6 +20,8 @@ export interface Spread {
 export interface StageSummary {
   readonly name: string
   readonly target: number
+  /** What a fail does here. */
+  readonly onFail: 'rollback' | 'hold'
   readonly entered: number
   readonly passed: number
   readonly failed: number
@@ -31,7 +33,8 @@ export interface StageSummary {
   readonly days: Spread | null
   /** Which gate passed last, by how many runs. */
   readonly last: Readonly<Partial<Record<StatisticalGateName, number>>>
-  /** Units of each gate when one failed. */
+  /** Days until a gate failed, and the units of each when one did. */
+  readonly failedDays: Spread | null
   readonly failedUnits: Readonly<Partial<Record<StatisticalGateName, Spread>>>
   /** Gates that failed, and reasons to hold at the end, by how many runs. */
   readonly failedBy: Readonly<Record<string, number>>
@@ -84,12 +87,17 @@ export class Tally {
       rolledBack: often('rolled-back'),
       held: often('held'),
       days: spread(this.#days),
-      stages: this.#plan.stages.map(({ name, target }, i) => ({ name, target, ...stageSummary(this.#stages[i]!) })),
+      stages: this.#plan.stages.map(({ name, target, onFail }, i) => ({
+        name,
+        target,
+        onFail,
+        ...stageSummary(this.#stages[i]!),
+      })),
     }
   }
 }
 
-function stageSummary(runs: readonly StageRun[]): Omit<StageSummary, 'name' | 'target'> {
+function stageSummary(runs: readonly StageRun[]): Omit<StageSummary, 'name' | 'target' | 'onFail'> {
   const of = (end: StageRun['end']): StageRun[] => runs.filter((run) => run.end === end)
   const [passed, failed, held] = [of('passed'), of('failed'), of('held')]
   const proven = passed.flatMap((run) => run.proven ?? [])
@@ -102,6 +110,7 @@ function stageSummary(runs: readonly StageRun[]): Omit<StageSummary, 'name' | 't
     provenDays: spread(proven.map(({ days }) => days)),
     days: spread(passed.map(({ days }) => days)),
     last: tallied(proven.flatMap(({ last }) => last ?? [])),
+    failedDays: spread(failed.map(({ days }) => days)),
     failedUnits: unitSpreads(failed),
     failedBy: tallied(failed.flatMap(({ causes }) => causes)),
     heldBy: tallied(held.flatMap(({ causes, reasons }) => heldReasons(causes, reasons))),

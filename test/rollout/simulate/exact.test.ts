@@ -77,7 +77,7 @@ describe('the jumps are exact', () => {
     const options: SimulateOptions = {
       plan: smallPlan(false),
       version: { ...GOOD_VERSION, ...version },
-      traffic: { ...DEFAULT_TRAFFIC, jobsPerDay: 4000 },
+      traffic: { ...DEFAULT_TRAFFIC, jobsPerDay: 2000 },
       runs: 2,
       seed: 9,
     }
