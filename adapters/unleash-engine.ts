@@ -1,7 +1,7 @@
 // How does Unleash evaluate a flag for a key? Its own client does, offline: a pure function of definition and key.
 //
 // One client serves the whole process. It holds no flags, keeps no timers and talks to nobody: the definition to
-// evaluate is handed to it, call by call, as its repository's only content.
+// evaluate is handed to it, call by call, as its repository's content, with the flags and segments that it refers to.
 
 import { EventEmitter } from 'node:events'
 import type { FlagDecision } from '../src/ports/flags.ts'
@@ -22,6 +22,8 @@ export interface FlagStrategy {
   readonly name: string
   readonly parameters: Readonly<Record<string, string>>
   readonly constraints: readonly unknown[]
+  /** Ids of segments, where the server does not write their constraints out. */
+  readonly segments?: readonly number[]
   readonly variants: readonly FlagVariant[]
 }
 
@@ -30,7 +32,19 @@ export interface FlagDefinition {
   readonly name: string
   readonly enabled: boolean
   readonly strategies: readonly FlagStrategy[]
+  /** Variants of the flag itself, as older servers have them; used where the strategy has none. */
+  readonly variants?: readonly FlagVariant[]
+  readonly dependencies?: readonly unknown[]
 }
+
+/** What a definition may refer to. */
+export interface FlagWorld {
+  readonly flags: ReadonlyMap<string, FlagDefinition>
+  readonly segments: ReadonlyMap<number, unknown>
+}
+
+/** What constraints may look at besides the key, which is `userId`. */
+export type FlagContext = Readonly<Record<string, string>>
 
 /**
  * A flag with these dials. The routes' names sort `legacy < legacy-shadowed < target < target-shadowed`, so that each
@@ -63,19 +77,20 @@ function forEverybody(flag: string, variants: readonly FlagVariant[]): FlagStrat
 /** Decides by a definition; never throws, what goes wrong inside is handed to `onError` and is a doubt. */
 export type Evaluate = (
   definition: FlagDefinition,
-  question: { readonly key: string; readonly flagKind: 'string' | 'boolean' },
+  question: { readonly key: string; readonly flagKind: 'string' | 'boolean'; readonly context?: FlagContext },
+  world?: FlagWorld,
 ) => FlagDecision
 
 /** What is used of the client. */
 interface Client {
   on(event: 'error', listener: (error: unknown) => void): unknown
-  getVariant(name: string, context: { userId: string }): ClientAnswer
+  getVariant(name: string, context: { userId: string; properties?: FlagContext }): ClientAnswer
 }
 
 interface ClientAnswer {
   readonly enabled: boolean
   readonly feature_enabled?: boolean
-  readonly payload?: { readonly value: string }
+  readonly payload?: { readonly type: string; readonly value: string }
 }
 
 /** Answers that are the same for every key; shared, because this is the hot path. */
@@ -94,12 +109,16 @@ export async function loadEngine(onError: (error: unknown) => void): Promise<Eva
     throw error
   })
   const getVariant = await loading
-  return (definition, { key, flagKind }) => {
+  return (definition, { key, flagKind, context }, world) => {
     if (!definition.enabled) return doubt('flag-off')
     // Without a key the client would draw lots.
     if (key === '') return doubt('empty-key')
     try {
-      const answer = getVariant(definition, key)
+      const answer = getVariant(
+        definition,
+        context === undefined ? { userId: key } : { ...context, userId: key, properties: context },
+        world,
+      )
       return flagKind === 'boolean' ? booleanDecision(definition, answer) : stringDecision(answer)
     } catch (error) {
       onError(error)
@@ -108,10 +127,12 @@ export async function loadEngine(onError: (error: unknown) => void): Promise<Eva
   }
 }
 
-function stringDecision({ enabled, payload }: ClientAnswer): FlagDecision {
+function stringDecision({ enabled, feature_enabled: on, payload }: ClientAnswer): FlagDecision {
+  // No strategy is for this key: the flag is off for it.
+  if (on === false) return doubt('flag-off')
   // Enabled without variants: somebody pressed "on". That is not a route.
   if (!enabled || payload === undefined) return doubt('flag-doubt')
-  return DECISIONS.get(payload.value) ?? doubt('flag-unknown-value')
+  return (payload.type === 'string' ? DECISIONS.get(payload.value) : undefined) ?? doubt('flag-unknown-value')
 }
 
 function booleanDecision(definition: FlagDefinition, answer: ClientAnswer): FlagDecision {
@@ -121,7 +142,8 @@ function booleanDecision(definition: FlagDefinition, answer: ClientAnswer): Flag
   return { route, reason: 'flag' }
 }
 
-type GetVariant = (definition: FlagDefinition, key: string) => ClientAnswer
+type GetVariant = (definition: FlagDefinition, context: ClientContext, world?: FlagWorld) => ClientAnswer
+type ClientContext = Parameters<Client['getVariant']>[1]
 
 let loading: Promise<GetVariant> | undefined
 
@@ -144,9 +166,10 @@ async function load(): Promise<GetVariant> {
     throw error
   })
   repository.emit('ready')
-  return (definition, key) => {
+  return (definition, context, world) => {
     repository.flag = definition
-    return client.getVariant(definition.name, { userId: key })
+    repository.world = world
+    return client.getVariant(definition.name, context)
   }
 }
 
@@ -159,11 +182,12 @@ async function importClient(): Promise<typeof import('unleash-client')> {
   }
 }
 
-/** The client's view of the world: the flag that is being evaluated. */
+/** The client's view of the world: the flag that is being evaluated, and what it refers to. */
 class OneFlag extends EventEmitter {
   flag: FlagDefinition | undefined
-  getToggle(): FlagDefinition | undefined {
-    return this.flag
+  world: FlagWorld | undefined
+  getToggle(name: string): FlagDefinition | undefined {
+    return name === this.flag?.name ? this.flag : this.world?.flags.get(name)
   }
   getToggles(): FlagDefinition[] {
     return this.flag === undefined ? [] : [this.flag]
@@ -171,8 +195,8 @@ class OneFlag extends EventEmitter {
   getTogglesWithSegmentData(): FlagDefinition[] {
     return this.getToggles()
   }
-  getSegment(): undefined {
-    return undefined
+  getSegment(id: number): unknown {
+    return this.world?.segments.get(id)
   }
   async start(): Promise<void> {}
   stop(): void {}

@@ -362,12 +362,13 @@ export class Cutover<I, J, R, E, L, T> {
     const runtime = this.#runtime(name)
     await runtime.start()
     const { settings, watch, dispatcher } = runtime
+    await dispatcher.prepareKeys([key])
     const decision = dispatcher.decide(key)
     const reading = this.#flags.read(settings.flag)
     return {
       key,
       ...decision,
-      position: keyPosition(settings.flag, key),
+      position: keyPosition(settings.flag, settings.flagKey(key)),
       latch: watch.state?.latch,
       ceiling: watch.state?.ceiling,
       epoch: watch.epochNow,

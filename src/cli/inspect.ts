@@ -57,12 +57,14 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'bee-queue': ['bee-queue'],
   bullmq: ['bullmq', 'ioredis'],
   redis: ['ioredis'],
+  openfeature: ['@openfeature/server-sdk'],
 }
 
 export function inspectLibraries(session: Session, all: readonly MigrationSettings[], findings: Findings): void {
   const kinds = new Set<string>()
   for (const settings of all) for (const side of SIDES) kinds.add(settings[side].kind)
   if (typeof session.config.ledger?.kind === 'string') kinds.add(session.config.ledger.kind)
+  if (typeof session.config.flags?.kind === 'string') kinds.add(session.config.flags.kind)
   const needed = new Map<string, string>()
   for (const kind of kinds) for (const library of LIBRARIES[kind] ?? []) needed.set(library, kind)
   for (const [library, kind] of needed) {
@@ -93,8 +95,36 @@ export async function inspectFlags(
     const bad = first.state === 'broken' || first.state === 'refused' || first.state === 'failed'
     findings.add('flags', 'source', bad ? 'bad' : 'warn', `${where}: ${first.state}\n${first.message ?? ''}`.trimEnd())
   }
-  for (const [at, view] of views.entries()) inspectFlag(all[at]!, view, findings)
+  for (const [at, view] of views.entries()) {
+    const settings = all[at]!
+    if (!(await inspectDoubts(session, settings, view, findings))) inspectFlag(settings, view, findings)
+  }
+  await inspectWriter(session, first, findings)
   return views
+}
+
+/** What the source itself has to say of a flag; true: that is enough. */
+async function inspectDoubts(
+  session: Session,
+  { name, flag, flagKind }: MigrationSettings,
+  view: FlagView,
+  findings: Findings,
+): Promise<boolean> {
+  if (view.state === 'failed') return false
+  const doubts = (await session.flags()).inspect?.({ flag, flagKind }) ?? []
+  for (const { id, status, text, advice } of doubts) {
+    findings.add(name, 'flag', status, `"${flag}": ${text} (${id})`, advice.replaceAll('NAME', name))
+  }
+  return doubts.length > 0
+}
+
+async function inspectWriter(session: Session, { state }: FlagView, findings: Findings): Promise<void> {
+  if (state === 'failed') return
+  const { writer } = await session.flags()
+  if (writer?.inspect === undefined) return
+  const found = await writer.inspect()
+  for (const { status, text, advice } of found) findings.add('flags', 'writing', status, text, advice)
+  if (found.length === 0) findings.add('flags', 'writing', 'ok', 'the flag can be written from here')
 }
 
 function inspectFlag(settings: MigrationSettings, view: FlagView, findings: Findings): void {

@@ -3,7 +3,7 @@
 
 /** By the subpaths of `package.json`. Importing them opens nothing and loads no backend's library. */
 export async function ownModules(): Promise<Record<string, unknown>> {
-  const [index, embedded, beeQueue, bullmq, sqlite, redis, file] = await Promise.all([
+  const [index, embedded, beeQueue, bullmq, sqlite, redis, file, unleash] = await Promise.all([
     import('../index.ts'),
     import('../../adapters/queues/embedded/index.ts'),
     import('../../adapters/queues/bee-queue/index.ts'),
@@ -11,6 +11,7 @@ export async function ownModules(): Promise<Record<string, unknown>> {
     import('../../adapters/ledgers/sqlite/index.ts'),
     import('../../adapters/ledgers/redis/index.ts'),
     import('../../adapters/flags/file/index.ts'),
+    import('../../adapters/flags/unleash/index.ts'),
   ])
   return {
     cutover: index,
@@ -20,5 +21,6 @@ export async function ownModules(): Promise<Record<string, unknown>> {
     'cutover/ledgers/sqlite': sqlite,
     'cutover/ledgers/redis': redis,
     'cutover/flags/file': file,
+    'cutover/flags/unleash': unleash,
   }
 }

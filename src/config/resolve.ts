@@ -8,6 +8,7 @@ import type { QueueSpec } from '../ports/queue.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import { type Backoff, SIDES, type Side } from '../vocabulary/job.ts'
+import { type FlagKey, flagKeyOf, type HashKey } from './flag-key.ts'
 import type { CutoverConfig } from './types.ts'
 
 /** One migration, every default filled in, all times in ms. */
@@ -32,6 +33,8 @@ export interface MigrationSettings {
   readonly maxStarts: number
   readonly flag: string
   readonly flagKind: 'string' | 'boolean'
+  /** The key as the flag and the ceiling see it. */
+  readonly flagKey: FlagKey
   readonly whenLedgerIsGone: 'refuse' | 'legacy'
   readonly plan?: string
   /** Undefined where this migration has no MCP server. */
@@ -45,8 +48,8 @@ const KNOWN = {
   config: ['namespace', 'ledger', 'flags', 'logger', 'mcp', 'migrations'],
   migration: [
     ...['payload', 'result', 'effects', 'legacy', 'target', 'key', 'timeout', 'attempts', 'backoff', 'waitAllowance'],
-    ...['deadline', 'tally', 'retain', 'lease', 'shadow', 'shadowBacklog', 'maxStarts', 'flag', 'flagKind', 'compare'],
-    ...['whenLedgerIsGone', 'plan', 'mcp'],
+    ...['deadline', 'tally', 'retain', 'lease', 'shadow', 'shadowBacklog', 'maxStarts', 'flag', 'flagKind', 'hashKey'],
+    ...['compare', 'whenLedgerIsGone', 'plan', 'mcp'],
   ],
 } as const
 
@@ -158,6 +161,9 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
   const flag = given['flag'] ?? name
   if (typeof flag !== 'string' || flag === '') refuse(`${path}.flag`, 'is not a name', 'the name of the flag')
   const mcp = resolveMcp(config.mcp, given['mcp'], `${path}.mcp`)
+  const { hashKey } = given
+  if (hashKey !== undefined && typeof hashKey !== 'boolean' && typeof hashKey !== 'function')
+    refuse(`${path}.hashKey`, 'is neither true, false nor a function', 'e.g. (key) => hmac(secret, key)')
   return {
     name,
     payload: payload as StandardSchemaV1,
@@ -173,6 +179,7 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     maxStarts: integer(given['maxStarts'], attempts, attempts + 5, `${path}.maxStarts`),
     flag,
     flagKind: oneOf(given['flagKind'], ['string', 'boolean'], 'string', `${path}.flagKind`),
+    flagKey: flagKeyOf(hashKey as HashKey | undefined),
     whenLedgerIsGone: oneOf(given['whenLedgerIsGone'], ['refuse', 'legacy'], 'refuse', `${path}.whenLedgerIsGone`),
     ...(given['plan'] === undefined ? {} : { plan: String(given['plan']) }),
     ...(mcp === undefined ? {} : { mcp }),

@@ -7,6 +7,7 @@ import type { FlagSpec } from '../ports/flags.ts'
 import type { LedgerSpec } from '../ports/ledger.ts'
 import type { QueueSpec } from '../ports/queue.ts'
 import type { Duration } from '../vocabulary/duration.ts'
+import type { HashKey } from './flag-key.ts'
 
 /** Anything of pino's shape. */
 export interface Logger {
@@ -55,6 +56,11 @@ export interface MigrationBase {
   readonly flag?: string
   /** `'boolean'`: the flag has two values, on means target. Default `'string'`. */
   readonly flagKind?: 'string' | 'boolean'
+  /**
+   * Keys are hashed before the flag sees them: `true` with SHA-256, or by a function of your own, e.g. with a secret.
+   * Changing it draws the lots anew. Default `false`.
+   */
+  readonly hashKey?: HashKey
   /**
    * What `enqueue` does with an id of your own while the ledger cannot be asked and a dial is above 0: `'refuse'`
    * (default), or `'legacy'`: send it to legacy, at the risk that the same id was sent to target before.

@@ -35,27 +35,74 @@ export interface FlagQuestion {
   readonly flagKind: 'string' | 'boolean'
 }
 
+/** Something about a flag or its channel that somebody should know, with what to do about it. */
+export interface FlagFinding {
+  /** The doubt's name, e.g. `stickiness`. */
+  readonly id: string
+  readonly status: 'warn' | 'bad'
+  readonly text: string
+  readonly advice: string
+}
+
 export interface FlagSource {
   readonly kind: string
   /** For people: where the values come from, without secrets. */
   readonly origin: string
   /** Resolves when values are known or it is known that they are not to be had yet (then doubt is legacy). */
   ready(): Promise<void>
+  /**
+   * Awaited before `decide` for these keys, where a source can only be asked asynchronously. Never rejects, and ends
+   * within the source's time-out: a key without an answer is a doubt then.
+   */
+  readonly prepare?: (flag: string, keys: readonly string[]) => Promise<void>
   /** Synchronous and pure in the values last seen. */
   decide(question: FlagQuestion): FlagDecision
+  /** Told of every decision that a job was stamped with, for a source that counts exposures. */
+  readonly exposed?: (flag: string, decision: FlagDecision) => void
   /** Changes whenever the values change; the same values give the same text. */
   revision(): string
+  /** Whether who has applied `revision` has also applied `wanted`. Default: when they are equal. */
+  readonly covers?: (revision: string, wanted: string) => boolean
   read(flag: string): DialsReading
+  /** What is wrong with this flag as it was last seen; empty where nothing is. */
+  readonly inspect?: (question: Omit<FlagQuestion, 'key'>) => readonly FlagFinding[]
   health(): FlagHealth
   onChange(listener: () => void): () => void
   /** Undefined: this source cannot be written. */
   readonly writer?: FlagWriter
+  /** For people, where there is no writer: what to set by hand for these dials. */
+  readonly instructions?: (flag: string, dials: FlagDials) => string
   close(): Promise<void>
 }
 
+/** What a flag holds of the dials. */
+export type FlagDials = Pick<Dials, 'target' | 'shadow'>
+
 export interface FlagWriter {
-  /** Writes both dials at once and answers the new revision. Refuses to overwrite `custom` (`flag-not-writable`). */
-  write(flag: string, dials: Pick<Dials, 'target' | 'shadow'>): Promise<{ revision: string }>
+  /**
+   * Writes both dials at once and answers the new revision. `flag-not-writable`: what is there cannot be expressed as
+   * dials (`custom`) or must not be changed from here. With `switchOn` a flag that is off is also switched on; without
+   * it dials above 0 are refused where "off" is a switch of its own.
+   */
+  write(flag: string, dials: FlagDials, options?: WriteOptions): Promise<Written>
+  /** What is stored now, past every cache; default: what the source read last. */
+  readonly read?: (flag: string) => Promise<{ readonly reading: DialsReading; readonly revision: string }>
+  /** Makes a flag with both dials at 0, switched on. `flag-not-writable` when there is one. */
+  readonly create?: (flag: string, options: { readonly flagKind: FlagQuestion['flagKind'] }) => Promise<Written>
+  /** Switches the flag off: legacy for every key, whatever the dials. */
+  readonly kill?: (flag: string) => Promise<Written>
+  /** Whether writing would work: the token, the project, what stands in the way. */
+  readonly inspect?: () => Promise<readonly FlagFinding[]>
+}
+
+export interface WriteOptions {
+  readonly switchOn?: boolean
+  /** Default `string`. */
+  readonly flagKind?: FlagQuestion['flagKind']
+}
+
+export interface Written {
+  readonly revision: string
 }
 
 /** What a configuration holds: importing it opens nothing. */

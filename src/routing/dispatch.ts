@@ -92,9 +92,11 @@ export class Dispatcher {
     return { count: this.#inFlight.size, oldest: first?.since }
   }
 
-  decide(key: string): Decision {
+  /** The route of a key now. Pass it to {@link prepareKeys} first, where the flags must be asked asynchronously. */
+  decide(rawKey: string): Decision {
     const { flags, settings, watch, forced } = this.#o
     const state = watch.state
+    const key = settings.flagKey(rawKey)
     return decide({
       flag: flags.decide({ flag: settings.flag, key, flagKind: settings.flagKind }),
       control: {
@@ -109,8 +111,15 @@ export class Dispatcher {
     })
   }
 
+  /** Lets a flag source that can only be asked asynchronously answer for these keys; nothing for every other one. */
+  async prepareKeys(keys: readonly string[]): Promise<void> {
+    const { flags, settings } = this.#o
+    await flags.prepare?.(settings.flag, keys.map(settings.flagKey))
+  }
+
   async send(job: Prepared): Promise<Enqueued> {
     await this.#ready()
+    if (this.#o.flags.prepare !== undefined) await this.prepareKeys([job.key ?? job.id])
     const ticket = this.#enter()
     try {
       const silent = await this.#silence(job.fresh)
@@ -183,6 +192,7 @@ export class Dispatcher {
    */
   async sendMany(jobs: readonly Prepared[]): Promise<Enqueued[]> {
     await this.#ready()
+    if (this.#o.flags.prepare !== undefined) await this.prepareKeys(jobs.map((job) => job.key ?? job.id))
     const parts: Promise<PromiseSettledResult<Enqueued>[]>[] = []
     for (let start = 0; start < jobs.length; start += BULK) parts.push(this.#sendPart(jobs.slice(start, start + BULK)))
     return allOrRefusal(this.#o.settings.name, (await Promise.all(parts)).flat())
@@ -257,9 +267,10 @@ export class Dispatcher {
   }
 
   #pinRequest(job: Prepared): PinRequest {
-    const { settings, watch } = this.#o
+    const { settings, watch, flags } = this.#o
     const key = job.key ?? job.id
     const { route, reason } = this.decide(key)
+    flags.exposed?.(settings.flag, { route, reason })
     const epoch = watch.epochNow
     const share = watch.state?.controlShare ?? 0
     return {

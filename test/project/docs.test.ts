@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { fileFlags } from '../../adapters/flags/file/index.ts'
+import { UNLEASH_DOUBTS } from '../../adapters/flags/unleash/index.ts'
 import { redisLedger } from '../../adapters/ledgers/redis/index.ts'
 import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
@@ -125,11 +126,26 @@ describe('docs/queues.md', () => {
     { page: 'queues', heading: '`bullmq`', file: 'queues/bullmq', options: 'BullmqOptions' },
     { page: 'ledgers', heading: '`sqliteLedger`', file: 'ledgers/sqlite', options: 'SqliteLedgerOptions' },
     { page: 'ledgers', heading: '`redisLedger`', file: 'ledgers/redis', options: 'RedisLedgerOptions' },
-  ])('$page: every option of $heading', ({ page: name, heading, file, options }) => {
+    {
+      page: 'unleash',
+      heading: '`unleashFlags`',
+      file: 'flags/unleash',
+      options: 'UnleashFlagsOptions',
+      in: 'options',
+    },
+  ])('$page: every option of $heading', ({ page: name, heading, file, options, in: module = 'index' }) => {
     const documented = tableUnder(read(`docs/${name}.md`), heading).map(([option = '']) => plain(option))
-    const fields = fieldsOf(`adapters/${file}/index.ts`, options)
+    const fields = fieldsOf(`adapters/${file}/${module}.ts`, options)
     expect(fields.length).toBeGreaterThan(1)
     expect(documented.toSorted()).toEqual(fields.toSorted())
+  })
+})
+
+describe('docs/unleash.md', () => {
+  test('has the table of doubts, word for word', () => {
+    const rows = tableUnder(read('docs/unleash.md'), 'Doubts').map((row) => row.map(plain))
+    const table = UNLEASH_DOUBTS.map(({ id, what, reason, fix }) => [id, what, reason, fix])
+    expect(rows).toEqual(table)
   })
 })
 

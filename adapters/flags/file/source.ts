@@ -12,6 +12,7 @@ import type {
   FlagSource,
   FlagWriter,
 } from '../../../src/ports/flags.ts'
+import { Decided, Listeners } from '../../flag-support.ts'
 import {
   doubt,
   type Evaluate,
@@ -31,9 +32,6 @@ import { canonical, isMissing, writeFlag } from './write.ts'
 export const SETTLE_MS = 10
 /** A file that is written without a pause is taken as it is after this. */
 const SETTLE_MAX_MS = 100
-
-/** A bound on memory; a key beyond it is evaluated again. */
-const DECISIONS_KEPT = 10_000
 
 export interface FileFlagSourceOptions {
   /** Absolute. */
@@ -61,9 +59,15 @@ const NOTHING: Good = goodOf(new Map())
 export class FileFlagSource implements FlagSource {
   readonly kind = 'file'
   readonly origin: string
-  readonly writer: FlagWriter = { write: (flag, dials) => this.#write(flag, dials) }
+  readonly writer: FlagWriter = {
+    write: (flag, dials) => this.#write(flag, dials),
+    read: async (flag) => {
+      await this.#check('now')
+      return { reading: this.read(flag), revision: this.revision() }
+    },
+  }
   readonly #flags: readonly string[]
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #ready: Promise<void>
   readonly #watch: FileWatch
   #evaluate: Evaluate | undefined
@@ -78,8 +82,7 @@ export class FileFlagSource implements FlagSource {
   #absent = false
   /** Flags of a broken file that have a value nobody knows. */
   #unknown: ReadonlySet<string> = new Set()
-  /** Decisions by key: the same key gets the same one while its flag's definition stands. */
-  readonly #decided = new WeakMap<FlagDefinition, Map<string, FlagDecision>>()
+  readonly #decided = new Decided()
   /** What no change of the file repairs: the engine is missing or fails. */
   #fault: string | undefined
   #checking: Promise<boolean> | undefined
@@ -104,16 +107,7 @@ export class FileFlagSource implements FlagSource {
     const definition = this.#good?.definitions.get(question.flag)
     if (definition === undefined) return doubt(this.#whyNone(question.flag))
     if (question.flagKind !== 'string') return this.#evaluate(definition, question)
-    const byKey = this.#decided.get(definition) ?? new Map<string, FlagDecision>()
-    if (byKey.size === 0) this.#decided.set(definition, byKey)
-    const known = byKey.get(question.key)
-    if (known !== undefined) return known
-    const decision = this.#evaluate(definition, question)
-    // a doubt may be over at the next question
-    if (decision.reason !== 'flag') return decision
-    if (byKey.size >= DECISIONS_KEPT) byKey.clear()
-    byKey.set(question.key, decision)
-    return decision
+    return this.#decided.decide(definition, question, this.#evaluate)
   }
 
   revision(): string {
@@ -135,8 +129,7 @@ export class FileFlagSource implements FlagSource {
   }
 
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   async close(): Promise<void> {
@@ -237,7 +230,7 @@ export class FileFlagSource implements FlagSource {
     this.#goodAt = performance.now()
     this.#unknown = new Set()
     this.#set('ok', undefined)
-    if (good.revision !== before.revision || before.state !== 'ok') this.#tell()
+    if (good.revision !== before.revision || before.state !== 'ok') this.#listeners.tell()
     return true
   }
 
@@ -248,7 +241,7 @@ export class FileFlagSource implements FlagSource {
     this.#unknown = new Set(named)
     const kept = known === undefined ? 'every job goes to legacy until it is repaired' : 'the last good values are kept'
     this.#set('broken', `${message}\n${kept}`)
-    this.#tell()
+    this.#listeners.tell()
     return true
   }
 
@@ -257,7 +250,7 @@ export class FileFlagSource implements FlagSource {
     const kept = this.#good === undefined ? 'every job goes to legacy' : 'the last good values are kept'
     this.#unknown = new Set()
     this.#set('unreachable', `${this.origin}: ${why}; ${kept}`)
-    this.#tell()
+    this.#listeners.tell()
     return true
   }
 
@@ -265,25 +258,12 @@ export class FileFlagSource implements FlagSource {
   #fail(error: unknown): void {
     if (this.#fault !== undefined) return
     this.#fault = `${this.origin}: ${messageOf(error)}`
-    this.#tell()
+    this.#listeners.tell()
   }
 
   #set(state: FlagHealth['state'], message: string | undefined): void {
     this.#state = state
     this.#message = message
-  }
-
-  /** A listener that throws is a fault of the program, as in any event: it does not keep the others from hearing. */
-  #tell(): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener()
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
   }
 }
 

@@ -5,18 +5,18 @@
 import { randomUUID } from 'node:crypto'
 import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { type Dials, formatShare } from '../../../src/vocabulary/dials.ts'
+import type { FlagDials } from '../../../src/ports/flags.ts'
+import { formatShare } from '../../../src/vocabulary/dials.ts'
 import { CutoverError } from '../../../src/vocabulary/errors.ts'
+import { checkDials } from '../../flag-support.ts'
 import { withLock } from './lock.ts'
 import { type FlagFile, type FlagValue, flagFileError, loadYaml, parseFlagFile } from './parse.ts'
 
 /** People edit this file too, and they take no lock: then it is read anew. */
 const MAX_TRIES = 5
 
-type WrittenDials = Pick<Dials, 'target' | 'shadow'>
-
 /** Sets one flag's dials in the file at `path`, which is made when it is not there. */
-export async function writeFlag(path: string, flag: string, dials: WrittenDials): Promise<void> {
+export async function writeFlag(path: string, flag: string, dials: FlagDials): Promise<void> {
   checkDials(flag, dials)
   // A link stays a link: what it leads to is replaced.
   const real = await realpath(path).catch((error: unknown) => (isMissing(error) ? path : Promise.reject(error)))
@@ -39,18 +39,8 @@ export async function writeFlag(path: string, flag: string, dials: WrittenDials)
   }
 }
 
-function checkDials(flag: string, dials: WrittenDials): void {
-  if (flag === '') throw new CutoverError('option-invalid', 'a flag needs a name', { details: { flag } })
-  for (const name of ['target', 'shadow'] as const) {
-    const share = dials[name]
-    if (share >= 0 && share <= 1 && Math.abs(share * 1000 - Math.round(share * 1000)) < 1e-9) continue
-    const message = `${flag}.${name}: ${share} is not a share; allowed is 0 to 1 in steps of 0.001`
-    throw new CutoverError('option-invalid', message, { details: { flag, dial: name } })
-  }
-}
-
 /** The file's text with the flag changed; checked by reading it back. */
-async function changed(path: string, before: string | undefined, flag: string, dials: WrittenDials): Promise<string> {
+async function changed(path: string, before: string | undefined, flag: string, dials: FlagDials): Promise<string> {
   const file = await parseFlagFile(before ?? '{}')
   if (file.problems.length > 0) {
     const { message, details } = flagFileError(path, file.problems)
@@ -72,7 +62,7 @@ async function changed(path: string, before: string | undefined, flag: string, d
 }
 
 /** A boolean flag stays boolean: dials would make it a flag of another kind, which its migration does not read. */
-function valueFor(flag: string, before: FlagValue | undefined, { target, shadow }: WrittenDials): FlagValue {
+function valueFor(flag: string, before: FlagValue | undefined, { target, shadow }: FlagDials): FlagValue {
   if (before?.kind !== 'boolean') return { kind: 'dials', target, shadow }
   if (shadow === 0 && (target === 0 || target === 1)) return { kind: 'boolean', on: target === 1 }
   const asked = `target ${formatShare(target)}, shadow ${formatShare(shadow)}`

@@ -62,10 +62,13 @@ async function explain(call: Call<{ readonly key: string }>): Promise<Answer> {
   return await withSession(call, async (session) => {
     const settings = session.pick(call.args[0])
     const { key } = call.options
+    const flagKey = settings.flagKey(key)
     const flag = await viewFlag(session, settings)
     let said: FlagDecision = { route: 'legacy', reason: 'flag-error' }
     if (flag.state !== 'failed') {
-      said = (await session.flags()).decide({ flag: settings.flag, key, flagKind: settings.flagKind })
+      const source = await session.flags()
+      await source.prepare?.(settings.flag, [flagKey])
+      said = source.decide({ flag: settings.flag, key: flagKey, flagKind: settings.flagKind })
     }
     let control: ControlState | undefined
     let ledgerFault: string | undefined
@@ -74,7 +77,7 @@ async function explain(call: Call<{ readonly key: string }>): Promise<Answer> {
     } catch (error) {
       ledgerFault = failureOf(error).message
     }
-    const position = keyPosition(settings.flag, key)
+    const position = keyPosition(settings.flag, flagKey)
     const decision = decide({
       flag: said,
       control: {

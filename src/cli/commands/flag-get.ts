@@ -4,14 +4,19 @@ import type { MigrationSettings } from '../../config/resolve.ts'
 import type { ControlState } from '../../ports/ledger.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
 import { failureOf } from '../failure.ts'
-import { dialsText, type FlagView, healthText, viewFlag } from '../flag-view.ts'
+import { dialsOf, dialsText, type FlagView, healthText, viewFlag } from '../flag-view.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
 import { blocks, columns, foreign, type Pen } from '../pen.ts'
 import { dutiesOf, isLive, type ProcessView, viewProcess } from '../processes.ts'
 import { type Session, withSession } from '../session.ts'
+import { readStored } from '../write-dials.ts'
 
 interface Got {
+  /** With the dials and the revision that are stored, where the server can be asked for them. */
   readonly flag: FlagView
+  /** What the flag's clients see, where that is not what is stored. */
+  readonly seen: FlagView | undefined
+  readonly covers: (revision: string) => boolean
   readonly control: ControlState | undefined
   readonly processes: readonly ProcessView[]
   readonly ledgerFault: string | undefined
@@ -21,7 +26,7 @@ export async function getFlag(call: Call): Promise<Answer> {
   return await withSession(call, async (session) => {
     const settings = session.pick(call.args[0])
     const [flag, ledger] = await Promise.all([viewFlag(session, settings), readLedger(session, settings)])
-    const got: Got = { flag, ...ledger }
+    const got: Got = { ...(await storedBeside(session, settings, flag)), ...ledger }
     const known = got.ledgerFault === undefined && flag.state !== 'failed'
     return {
       exit: known ? EXIT.ok : EXIT.error,
@@ -31,8 +36,32 @@ export async function getFlag(call: Call): Promise<Answer> {
   })
 }
 
+/** A server shows its clients a change a little later than it has stored it. */
+async function storedBeside(
+  session: Session,
+  settings: MigrationSettings,
+  seen: FlagView,
+): Promise<Pick<Got, 'flag' | 'seen' | 'covers'>> {
+  if (seen.state === 'failed') return { flag: seen, seen: undefined, covers: () => false }
+  const source = await session.flags()
+  let flag = seen
+  try {
+    const { reading, revision } = await readStored(source, settings.flag)
+    flag = { ...seen, ...dialsOf(reading), reading: reading.kind, revision }
+  } catch (error) {
+    flag = { ...seen, message: [seen.message, failureOf(error).message].filter((text) => text !== null).join('\n') }
+  }
+  const wanted = flag.revision ?? ''
+  const covers = (revision: string): boolean => source.covers?.(revision, wanted) ?? revision === wanted
+  const behind = !covers(seen.revision ?? '') && dialsText(seen) !== dialsText(flag)
+  return { flag, seen: behind ? seen : undefined, covers }
+}
+
 /** The flag is to be seen while the ledger is down. */
-async function readLedger(session: Session, settings: MigrationSettings): Promise<Omit<Got, 'flag'>> {
+async function readLedger(
+  session: Session,
+  settings: MigrationSettings,
+): Promise<Pick<Got, 'control' | 'processes' | 'ledgerFault'>> {
   try {
     const ledger = await session.ledgerOf(settings)
     const [control, presence] = await Promise.all([ledger.control(), ledger.presence()])
@@ -42,19 +71,21 @@ async function readLedger(session: Session, settings: MigrationSettings): Promis
   }
 }
 
-function getJson(migration: string, { flag, control, processes, ledgerFault }: Got): unknown {
+function getJson(migration: string, { flag, seen, covers, control, processes, ledgerFault }: Got): unknown {
   return {
     migration,
     dials: { target: flag.target, shadow: flag.shadow, control: control?.controlShare ?? null },
     flag,
+    seen: seen ?? flag,
     latch: control?.latch ?? null,
     ceiling: control?.ceiling ?? null,
     ledger: ledgerFault ?? 'ok',
-    processes: processes.map((process) => ({ ...process, applied: process.flagRevision === flag.revision })),
+    processes: processes.map((process) => ({ ...process, applied: covers(process.flagRevision) })),
   }
 }
 
-function getText(migration: string, { flag, control, processes, ledgerFault }: Got, pen: Pen): string {
+function getText(migration: string, got: Got, pen: Pen): string {
+  const { flag, seen, covers, control, processes, ledgerFault } = got
   const label = (text: string): string => pen.style('dim', text)
   const latch =
     control === undefined
@@ -67,13 +98,14 @@ function getText(migration: string, { flag, control, processes, ledgerFault }: G
       label('dials'),
       `${dialsText(flag)}  control ${control === undefined ? 'not known' : formatShare(control.controlShare)}`,
     ],
+    ...(seen === undefined ? [] : [[label('seen yet'), dialsText(seen)]]),
     [label('flag'), healthText(flag, pen)],
     [label('latch'), latch],
     ...(control === undefined || control.ceiling >= 1 ? [] : [[label('ceiling'), formatShare(control.ceiling)]]),
     ...(ledgerFault === undefined ? [] : [[label('ledger'), pen.style('red', foreign(ledgerFault, 300))]]),
   ]
   const live = processes.map((process) => [
-    process.flagRevision === flag.revision ? pen.style('green', 'applied') : pen.style('yellow', 'behind'),
+    covers(process.flagRevision) ? pen.style('green', 'applied') : pen.style('yellow', 'behind'),
     `${foreign(process.host, 60)}:${process.pid}`,
     foreign(dutiesOf(process)),
     process.flagHealth === 'ok' ? '' : pen.style('yellow', `flag ${foreign(process.flagHealth)}`),

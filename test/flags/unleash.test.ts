@@ -1,0 +1,485 @@
+// Flags from a real Unleash server: every doubt of the table, writing, tenants, recovery, exposures.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type DoubtId, UNLEASH_DOUBTS } from '../../adapters/flags/unleash/doubts.ts'
+import { type UnleashFlagsOptions, unleashFlags } from '../../adapters/flags/unleash/index.ts'
+import { encodeDials, type FlagStrategy } from '../../adapters/unleash-engine.ts'
+import type { FlagDecision, FlagSource } from '../../src/ports/flags.ts'
+import { flagsContract } from '../contract/flags-contract.ts'
+import { until } from '../support/app.ts'
+import { type FlagProxy, startFlagProxy, type Tamper } from '../support/flag-proxy.ts'
+import { hasUnleash, startUnleash, type UnleashServer } from '../support/unleash.ts'
+
+const there = hasUnleash()
+let server: UnleashServer
+let proxy: FlagProxy
+let folder: string
+const open: FlagSource[] = []
+
+beforeAll(async () => {
+  if (!there) return
+  folder = mkdtempSync(join(tmpdir(), 'cutover-unleash-flags-'))
+  server = await startUnleash()
+  proxy = await startFlagProxy(server.url)
+})
+afterAll(async () => {
+  await proxy?.stop()
+  await server?.stop()
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+})
+afterEach(async () => {
+  if (proxy !== undefined) proxy.tamper = undefined
+  await Promise.all(open.splice(0).map((source) => source.close()))
+})
+
+async function source(flags: readonly string[], options: Partial<UnleashFlagsOptions> = {}): Promise<FlagSource> {
+  const base = { url: proxy.url, token: server.backendToken, poll: '100ms', timeout: '2s', metrics: 'off' } as const
+  const created = unleashFlags({ ...base, ...options }).create({ flags })
+  open.push(created)
+  await created.ready()
+  return created
+}
+
+const admin = (): NonNullable<UnleashFlagsOptions['admin']> => ({ token: server.adminToken })
+
+function ask(from: FlagSource, flag: string, key = 'a@b.c', flagKind: 'string' | 'boolean' = 'string'): FlagDecision {
+  return from.decide({ flag, key, flagKind })
+}
+const problems = (from: FlagSource, flag: string): string[] =>
+  from.inspect?.({ flag, flagKind: 'string' }).map(({ id }) => id) ?? []
+
+const path = (flag: string): string => `projects/default/features/${flag}`
+const strategies = (flag: string): string => `${path(flag)}/environments/development/strategies`
+const whole = (flag: string): FlagStrategy => encodeDials(flag, { target: 1, shadow: 0 }).strategies[0] as FlagStrategy
+
+/** A flag with the strategies that a person could have made, on. */
+async function made(flag: string, all: readonly Partial<FlagStrategy>[]): Promise<void> {
+  await server.api('POST', 'projects/default/features', { name: flag, type: 'release' })
+  for (const strategy of all) {
+    await server.api('POST', strategies(flag), { constraints: [], ...strategy })
+  }
+  await server.api('POST', `${path(flag)}/environments/development/on`)
+}
+
+/** What the Admin API would correct is stored past it. */
+async function storeVariants(flag: string, weights: readonly number[]): Promise<void> {
+  await made(flag, [whole(flag)])
+  const variants = whole(flag).variants.map((variant, at) => ({ ...variant, weight: weights[at] }))
+  await server.sql('UPDATE feature_strategies SET variants = $1::jsonb WHERE feature_name = $2', [
+    JSON.stringify(variants),
+    flag,
+  ])
+  await server.api('PUT', path(flag), { description: 'changed', type: 'release', name: flag })
+}
+
+describe.skipIf(!there)('doubts, with a real server', () => {
+  const own = (flag: string, change: (strategy: FlagStrategy) => object): Promise<void> =>
+    made(flag, [{ ...whole(flag), ...change(whole(flag)) }])
+  const variants = (flag: string, change: (route: string) => object): Promise<void> =>
+    own(flag, (strategy) => ({ variants: strategy.variants.map((one) => ({ ...one, ...change(one.name) })) }))
+
+  /** How each doubt about a flag comes about; the flag has the doubt's name. */
+  const FLAGS = {
+    missing: async () => {},
+    off: async (flag) => {
+      await made(flag, [whole(flag)])
+      await server.api('POST', `${path(flag)}/environments/development/off`)
+    },
+    'no-variants': (flag) => made(flag, []),
+    'has-variants': (flag) => made(flag, [whole(flag)]),
+    'weights-zero': (flag) => storeVariants(flag, [0, 0, 0, 0]),
+    'weights-sum': (flag) => storeVariants(flag, [100, 0, 300, 0]),
+    'json-payload': (flag) => variants(flag, () => ({ payload: { type: 'json', value: '{"route":"target"}' } })),
+    'unknown-payload': (flag) => variants(flag, () => ({ payload: { type: 'string', value: 'new-queue' } })),
+    renamed: (flag) => variants(flag, (route) => ({ name: `a-${route}` })),
+    stickiness: (flag) => variants(flag, () => ({ stickiness: 'sessionId' })),
+    'group-id': (flag) => own(flag, ({ parameters }) => ({ parameters: { ...parameters, groupId: 'shared' } })),
+    'unknown-strategy': async (flag) => {
+      await server.api('POST', 'strategies', { name: 'moonPhase', parameters: [] })
+      await made(flag, [{ name: 'moonPhase', parameters: {} }])
+    },
+    'empty-key': (flag) => made(flag, [whole(flag)]),
+  } satisfies Partial<Record<DoubtId, (flag: string) => Promise<void>>>
+  type FlagDoubt = keyof typeof FLAGS
+
+  let from: FlagSource
+  beforeAll(async () => {
+    for (const [id, arrange] of Object.entries(FLAGS)) await arrange(`doubt-${id}`)
+    const all = Object.keys(FLAGS).map((id) => `doubt-${id}`)
+    from = unleashFlags({ url: server.url, token: server.backendToken, poll: '100ms', metrics: 'off' }).create({
+      flags: all,
+    })
+    await from.ready()
+    await until(
+      () =>
+        problems(from, 'doubt-no-variants').includes('no-variants') && ask(from, 'doubt-empty-key').reason === 'flag',
+      'all flags are seen',
+    )
+  })
+  afterAll(() => from?.close())
+
+  const ofFlags = UNLEASH_DOUBTS.filter(({ about }) => about !== 'channel')
+  test.each(ofFlags.map((doubt) => [doubt.id, doubt] as const))('%s', (id, { reason, fix }) => {
+    const flag = `doubt-${id as FlagDoubt}`
+    expect(FLAGS).toHaveProperty(id)
+    const key = id === 'empty-key' ? '' : 'a@b.c'
+    const flagKind = id === 'has-variants' ? 'boolean' : 'string'
+    expect(ask(from, flag, key, flagKind)).toEqual({ route: 'legacy', reason })
+    if (id === 'empty-key') return
+    const [finding] = from.inspect?.({ flag, flagKind }) ?? []
+    expect(finding).toMatchObject({ id, advice: fix })
+    expect(finding?.text).not.toBe('')
+  })
+
+  const cut: Tamper = (request) => void request.socket.destroy()
+  const mend = async (): Promise<void> => {
+    proxy.tamper = undefined
+  }
+
+  /** How each doubt about the channel comes about, for a source that had good values. */
+  const CHANNELS = {
+    refused: async () => {
+      const token = await server.newToken()
+      const file = join(folder, 'token')
+      writeFileSync(file, `${token}\n`)
+      const flags = await source(['live'], { token: { file } })
+      await server.api('DELETE', `api-tokens/${token}`)
+      await server.restart() // it believes in a token that it has seen for up to a minute
+      return { flags, mend: async () => writeFileSync(file, await server.newToken()) }
+    },
+    unreachable: async () => {
+      const flags = await source(['live'])
+      proxy.tamper = cut
+      return { flags, mend }
+    },
+    silent: async () => {
+      const flags = await source(['live'], { url: server.url, timeout: '300ms' })
+      server.pause()
+      return { flags, mend: async () => server.resume() }
+    },
+    malformed: async () => {
+      const flags = await source(['live'])
+      proxy.tamper = (_request, response) => void response.end('<html>log in</html>')
+      return { flags, mend }
+    },
+    backwards: async () => {
+      const flags = await source(['live'])
+      proxy.tamper = (_request, response) =>
+        void response.end(JSON.stringify({ version: 2, features: [], meta: { revisionId: 1 } }))
+      return { flags, mend }
+    },
+  } satisfies Partial<Record<DoubtId, () => Promise<{ flags: FlagSource; mend: () => Promise<unknown> }>>>
+
+  const ofChannels = UNLEASH_DOUBTS.filter(({ reason }) => reason === 'last')
+  describe('the last good values stand, and the source comes back by itself', () => {
+    beforeAll(async () => {
+      await made('live', [whole('live')])
+      await until(async () => ask(await source(['live']), 'live').reason === 'flag', 'the flag is seen')
+    })
+
+    test.each(ofChannels.map(({ id }) => id))('%s', async (id) => {
+      expect(CHANNELS).toHaveProperty(id)
+      const { flags, mend } = await CHANNELS[id as keyof typeof CHANNELS]()
+      const wanted = id === 'malformed' || id === 'backwards' ? 'broken' : id === 'refused' ? 'refused' : 'unreachable'
+      await until(() => flags.health().state === wanted, `health says ${wanted}`, 20_000)
+      expect(ask(flags, 'live')).toEqual({ route: 'target', reason: 'flag' })
+      expect(flags.health().message).toContain('the last good values are kept until maxStale')
+      await mend()
+      await until(() => flags.health().state === 'ok', 'it is well again')
+      expect(ask(flags, 'live')).toEqual({ route: 'target', reason: 'flag' })
+    })
+
+    test('stale', async () => {
+      const flags = await source(['live'], { maxStale: '1s' })
+      proxy.tamper = cut
+      await until(() => ask(flags, 'live').reason === 'flag-stale', 'the values are stale')
+      expect(ask(flags, 'live').route).toBe('legacy')
+      expect(problems(flags, 'live')).toEqual(['stale'])
+      proxy.tamper = undefined
+      await until(() => ask(flags, 'live').reason === 'flag', 'the values are fresh')
+    })
+
+    test('no-features', async () => {
+      const flags = await source(['live'])
+      proxy.tamper = (_request, response) => {
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify({ version: 2, features: [], meta: { revisionId: 1_000_000 } }))
+      }
+      await until(() => problems(flags, 'live').includes('no-features'), 'no flag is known')
+      expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-missing' })
+    })
+
+    test('down-at-start: legacy, and well as soon as the server is there', async () => {
+      proxy.tamper = cut
+      const flags = await source(['live'])
+      expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-error' })
+      expect(problems(flags, 'live')).toEqual(['down-at-start'])
+      proxy.tamper = undefined
+      await until(() => ask(flags, 'live').reason === 'flag', 'the values are there')
+    })
+
+    test('a server that hangs keeps nobody from starting or closing', async () => {
+      server.pause()
+      try {
+        const flags = await source(['live'], { url: server.url, timeout: '400ms' })
+        expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-error' })
+        const began = performance.now()
+        await flags.close()
+        expect(performance.now() - began).toBeLessThan(350)
+      } finally {
+        server.resume()
+      }
+    })
+
+    test('a bootstrap file stands in for the first answer, and never for a later one', async () => {
+      const answer = await fetch(`${server.url}/api/client/features`, {
+        headers: { authorization: server.backendToken },
+      })
+      const bootstrap = join(folder, 'bootstrap.json')
+      writeFileSync(bootstrap, await answer.text())
+      proxy.tamper = cut
+      const flags = await source(['live'], { bootstrap, maxStale: '2s' })
+      expect(ask(flags, 'live')).toEqual({ route: 'target', reason: 'flag' })
+      await until(() => ask(flags, 'live').reason === 'flag-stale', 'the bootstrap values are stale')
+      const broken = await source(['live'], { bootstrap: join(folder, 'none.json') })
+      expect(ask(broken, 'live')).toEqual({ route: 'legacy', reason: 'flag-error' })
+      expect(broken.health().message).toContain('none.json')
+    })
+  })
+
+  test('the table is complete: every doubt is tried above', () => {
+    const tried = [...Object.keys(FLAGS), ...Object.keys(CHANNELS), 'stale', 'no-features', 'down-at-start']
+    expect(tried.toSorted()).toEqual(UNLEASH_DOUBTS.map(({ id }) => id).toSorted())
+  })
+})
+
+describe.skipIf(!there)('the contract', () => {
+  flagsContract('unleash', {
+    sameRoutes: true,
+    startMs: 60_000,
+    open: async () => {
+      const base = { url: server.url, poll: '100ms', metrics: 'off' } as const
+      const spec = unleashFlags({ ...base, token: server.backendToken, admin: admin() })
+      const own = spec.create({ flags: ['contract'] })
+      const other = spec.create({ flags: ['contract'] })
+      await own.ready()
+      await other.writer?.create?.('contract', { flagKind: 'string' })
+      await until(() => own.read('contract').kind === 'dials', 'the flag is seen')
+      return {
+        source: own,
+        flag: 'contract',
+        set: async (dials) => void (await other.writer?.write('contract', dials)),
+        close: async () => void (await Promise.all([own.close(), other.close()])),
+      }
+    },
+  })
+})
+
+describe.skipIf(!there)('writing', () => {
+  test('a flag that is there, off, or not ours is not overwritten', async () => {
+    const flags = await source(['w'], { admin: admin() })
+    const writer = flags.writer!
+    await expect(writer.write('w', { target: 0, shadow: 0 })).rejects.toThrow(
+      /not in project "default"; make it with: cutover flag create/,
+    )
+    await writer.create?.('w', { flagKind: 'string' })
+    await expect(writer.create?.('w', { flagKind: 'string' })).rejects.toMatchObject({ code: 'flag-not-writable' })
+    await writer.write('w', { target: 0.1, shadow: 0.2 })
+    await writer.kill?.('w')
+    expect((await writer.read?.('w'))?.reading).toEqual({ kind: 'off' })
+    await expect(writer.write('w', { target: 0.2, shadow: 0.2 })).rejects.toThrow(/is off.*--on/)
+    await writer.write('w', { target: 0, shadow: 0 }) // nothing comes of it
+    expect((await writer.read?.('w'))?.reading).toEqual({ kind: 'off' })
+    await writer.write('w', { target: 0.2, shadow: 0.2 }, { switchOn: true })
+    expect((await writer.read?.('w'))?.reading).toEqual({ kind: 'dials', target: 0.2, shadow: 0.2 })
+
+    const constraint = { contextName: 'tenant', operator: 'IN', values: ['acme'] }
+    await made('w-custom', [{ ...whole('w-custom'), constraints: [constraint] }, whole('w-custom')])
+    await expect(writer.write('w-custom', { target: 0, shadow: 0 })).rejects.toThrow(/rules of its own/)
+    expect((await writer.read?.('w-custom'))?.reading).toEqual({ kind: 'custom' })
+    await made('w-renamed', [
+      {
+        ...whole('w-renamed'),
+        variants: whole('w-renamed').variants.map((one) => ({ ...one, name: `x-${one.name}` })),
+      },
+    ])
+    await expect(writer.write('w-renamed', { target: 0, shadow: 0 })).rejects.toThrow(/rules of its own/)
+  })
+
+  test('what the doubts’ fix says repairs the flag', async () => {
+    const flags = await source(['w-repair'], { admin: admin() })
+    await made('w-repair', [])
+    await flags.writer!.write('w-repair', { target: 0.3, shadow: 0 })
+    const [first] = (
+      (await server.api('GET', path('w-repair'))) as { environments: { name: string; strategies: { id: string }[] }[] }
+    ).environments
+      .filter(({ name }) => name === 'development')
+      .flatMap(({ strategies: all }) => all)
+    const wrong = { ...whole('w-repair'), parameters: { rollout: '100', stickiness: 'random', groupId: 'shared' } }
+    await server.api('PUT', `${strategies('w-repair')}/${first?.id}`, wrong)
+    expect((await flags.writer!.read?.('w-repair'))?.reading).toEqual({ kind: 'custom' })
+    await flags.writer!.write('w-repair', { target: 0.3, shadow: 1 })
+    expect((await flags.writer!.read?.('w-repair'))?.reading).toEqual({ kind: 'dials', target: 0.3, shadow: 1 })
+  })
+
+  test('a write that another one overtakes is told, not taken for done', async () => {
+    const flags = await source(['w-race'], { url: proxy.url, admin: admin() })
+    await flags.writer!.create?.('w-race', { flagKind: 'string' })
+    const other = (await source([], { url: server.url, admin: admin() })).writer!
+    let puts = 0
+    proxy.tamper = async (request, response) => {
+      // stored, and at once changed by somebody else
+      if (request.method === 'PUT') {
+        puts += 1
+        await other.write('w-race', { target: 0.9, shadow: 0 })
+      }
+      if (request.method === 'PUT') return void response.end('{}')
+      const answer = await fetch(server.url + request.url, {
+        headers: { authorization: String(request.headers.authorization) },
+      })
+      response.end(await answer.text())
+    }
+    await expect(flags.writer!.write('w-race', { target: 0.1, shadow: 0 })).rejects.toThrow(/reads otherwise now/)
+    expect(puts).toBe(1)
+  })
+
+  test('a project that wants change requests is recognised, and nothing is changed', async () => {
+    const flags = await source(['w-requests'], { admin: admin() })
+    await flags.writer!.create?.('w-requests', { flagKind: 'string' })
+    // an editor may change flags, but not skip a request
+    const { id } = (await server.api('POST', 'user-admin', { username: 'editor', rootRole: 2, sendEmail: false })) as {
+      id: number
+    }
+    const secret = `user:${'0123456789abcdef'.repeat(3)}`
+    await server.sql(
+      "INSERT INTO personal_access_tokens (secret, description, user_id, expires_at) VALUES ($1, 'test', $2, now() + interval '1 day')",
+      [secret, id],
+    )
+    const asEditor = await source(['w-requests'], { admin: { token: secret } })
+    await asEditor.writer!.write('w-requests', { target: 0.1, shadow: 0 })
+    await server.sql(
+      "INSERT INTO change_request_settings (project, environment, required_approvals) VALUES ('default', 'development', 1)",
+    )
+    try {
+      const refusal = asEditor.writer!.write('w-requests', { target: 0.2, shadow: 0 })
+      await expect(refusal).rejects.toMatchObject({ code: 'flag-not-writable' })
+      await expect(refusal).rejects.toThrow(/wants change requests in "development" \(project "default"\)/)
+      expect((await flags.writer!.read?.('w-requests'))?.reading).toEqual({ kind: 'dials', target: 0.1, shadow: 0 })
+    } finally {
+      await server.sql('DELETE FROM change_request_settings')
+    }
+  })
+
+  test('a wrong token, project or environment is named, the token is not', async () => {
+    const wrong = `*:*.${'f'.repeat(24)}`
+    const cases: [NonNullable<UnleashFlagsOptions['admin']>, RegExp][] = [
+      [{ token: wrong }, /does not know the admin token/],
+      [{ token: server.backendToken }, /does not know the admin token|refuses the token/],
+      [{ ...admin(), project: 'nowhere' }, /not in project "nowhere"/],
+      [{ ...admin(), environment: 'moon' }, /no environment "moon"; there are: development, production/],
+    ]
+    await made('w-named', [whole('w-named')])
+    for (const [options, message] of cases) {
+      const flags = await source(['w-named'], { admin: options })
+      const failure = await flags.writer!.write('w-named', { target: 0, shadow: 0 }).catch((error: unknown) => error)
+      expect(String(failure)).toMatch(message)
+      expect(JSON.stringify(failure) + String(failure)).not.toContain('ffffffff')
+      expect(String(failure)).not.toContain(server.backendToken)
+    }
+  })
+
+  test('a boolean flag is switched', async () => {
+    const flags = await source(['w-bool'], { admin: admin() })
+    const writer = flags.writer!
+    await writer.create?.('w-bool', { flagKind: 'boolean' })
+    const boolean = { flagKind: 'boolean', switchOn: true } as const
+    await expect(writer.write('w-bool', { target: 0.5, shadow: 0 }, boolean)).rejects.toThrow(/boolean flag/)
+    await writer.write('w-bool', { target: 1, shadow: 0 }, boolean)
+    await until(() => ask(flags, 'w-bool', 'k', 'boolean').route === 'target', 'it is on')
+    expect(ask(flags, 'w-bool', 'k', 'string')).toEqual({ route: 'legacy', reason: 'flag-doubt' })
+    await writer.write('w-bool', { target: 0, shadow: 0 }, { flagKind: 'boolean' })
+    await until(() => ask(flags, 'w-bool', 'k', 'boolean').route === 'legacy', 'it is off')
+  })
+})
+
+describe.skipIf(!there)('a flag per tenant', () => {
+  test('constraints and several strategies are obeyed; for whom no strategy is, it is off', async () => {
+    const on = (tenant: string, target: number): object => ({
+      ...encodeDials('tenants', { target, shadow: 0 }).strategies[0],
+      constraints: [{ contextName: 'tenant', operator: 'IN', values: [tenant] }],
+    })
+    await made('tenants', [on('acme', 1), on('umbrella', 0)])
+    const context = (key: string): Record<string, string> => ({ tenant: key.split('/')[0] ?? '' })
+    const flags = await source(['tenants'], { context })
+    await until(() => flags.read('tenants').kind === 'custom', 'the flag is seen')
+    expect(problems(flags, 'tenants')).toEqual([])
+    expect(ask(flags, 'tenants', 'acme/kim')).toEqual({ route: 'target', reason: 'flag' })
+    expect(ask(flags, 'tenants', 'umbrella/kim')).toEqual({ route: 'legacy', reason: 'flag' })
+    expect(ask(flags, 'tenants', 'initech/kim')).toEqual({ route: 'legacy', reason: 'flag-off' })
+    expect(ask(await source(['tenants'], { context: { tenant: 'acme' } }), 'tenants').route).toBe('target')
+    expect(ask(await source(['tenants']), 'tenants')).toEqual({ route: 'legacy', reason: 'flag-off' })
+  })
+
+  test('sticky on the tenant: all keys of one go together, and without a tenant it is a doubt', async () => {
+    const strategy = encodeDials('sticky', { target: 0.5, shadow: 0 }).strategies[0] as FlagStrategy
+    const sticky = {
+      ...strategy,
+      parameters: { ...strategy.parameters, stickiness: 'tenant' },
+      variants: strategy.variants.map((one) => ({ ...one, stickiness: 'tenant' })),
+    }
+    await server.api('POST', 'context', { name: 'tenant', stickiness: true })
+    await made('sticky', [sticky])
+    const context = (key: string): Record<string, string> => ({ tenant: key.split('/')[0] ?? '' })
+    const flags = await source(['sticky'], { context })
+    await until(() => flags.read('sticky').kind === 'custom', 'the flag is seen')
+    const byTenant = Array.from(
+      { length: 40 },
+      (_, t) => new Set(Array.from({ length: 20 }, (__, k) => ask(flags, 'sticky', `t${t}/${k}`).route)),
+    )
+    expect(byTenant.every((routes) => routes.size === 1)).toBe(true)
+    expect(new Set(byTenant.flatMap((routes) => [...routes]))).toEqual(new Set(['legacy', 'target']))
+    expect(ask(flags, 'sticky', '/k')).toEqual({ route: 'legacy', reason: 'flag-doubt' })
+    expect(problems(await source(['sticky']), 'sticky')).toContain('stickiness')
+  })
+})
+
+describe.skipIf(!there)('exposures', () => {
+  test('are on the flag’s page, none twice, also of the time without the server', async () => {
+    const appName = 'exposing'
+    await made('exposed', [whole('exposed')])
+    const flags = await source(['exposed'], { metrics: '200ms', appName })
+    for (let n = 0; n < 30; n += 1) flags.exposed?.('exposed', { route: 'target', reason: 'flag' })
+    for (let n = 0; n < 5; n += 1) flags.exposed?.('exposed', { route: 'legacy', reason: 'latch' })
+    await until(() => proxy.asked.some(({ url }) => url === '/api/client/metrics'), 'counts are sent')
+    proxy.tamper = (request) => void request.socket.destroy()
+    for (let n = 0; n < 7; n += 1) flags.exposed?.('exposed', { route: 'legacy-shadowed', reason: 'flag' })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    proxy.tamper = undefined
+    await flags.close() // sends the rest
+    const usage = async (): Promise<{ yes: number; no: number; variants?: Record<string, number> }[]> => {
+      const { data } = (await server.api('GET', 'client-metrics/features/exposed/raw')) as {
+        data: { appName: string; yes: number; no: number; variants?: Record<string, number> }[]
+      }
+      return data.filter((one) => one.appName === appName && one.yes + one.no > 0)
+    }
+    await until(
+      async () => (await usage()).reduce((sum, { yes, no }) => sum + yes + no, 0) >= 42,
+      'the page has them',
+      20_000,
+    )
+    const [only, ...more] = await usage()
+    expect(more).toEqual([])
+    expect(only).toMatchObject({ yes: 37, no: 5, variants: { target: 30, 'legacy-shadowed': 7, disabled: 5 } })
+  })
+
+  test('who only looks sends nothing', async () => {
+    const before = proxy.asked.length
+    const flags = await source(['exposed'], { metrics: '100ms' })
+    ask(flags, 'exposed')
+    await flags.close()
+    expect(proxy.asked.slice(before).map(({ url }) => url)).toEqual(expect.not.arrayContaining(['/api/client/metrics']))
+  })
+})
