@@ -34,8 +34,8 @@ export interface UnleashServer {
   readonly backendToken: string
   /** One call of the Admin API; rejects unless it answers 2xx. */
   api(method: string, path: string, body?: unknown): Promise<unknown>
-  /** A further backend token of `development`. */
-  newToken(): Promise<string>
+  /** A further backend token of `development`, for ever or for so many ms. */
+  newToken(lastsMs?: number): Promise<string>
   /** Past the API: what it would not store. */
   sql(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
   /** SIGKILL, and wait until it is gone. */
@@ -168,9 +168,10 @@ async function startServer(folder: string, database: Database): Promise<UnleashS
     adminToken,
     backendToken,
     api,
-    newToken: async () => {
+    newToken: async (lastsMs) => {
       const asked = { tokenName: `t-${randomBytes(4).toString('hex')}`, type: 'backend', environment: 'development' }
-      const made = (await api('POST', 'api-tokens', { ...asked, projects: ['default'] })) as { secret: string }
+      const end = lastsMs === undefined ? {} : { expiresAt: new Date(Date.now() + lastsMs).toISOString() }
+      const made = (await api('POST', 'api-tokens', { ...asked, ...end, projects: ['default'] })) as { secret: string }
       return made.secret
     },
     sql: sql.query,

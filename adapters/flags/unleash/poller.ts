@@ -24,7 +24,7 @@ export interface PollerOptions {
 }
 
 /** A server that fails is asked less often, up to this. */
-const SLOWEST_MS = 30_000
+const SLOWEST_MS = 15_000
 /** What `ready` waits for at most, and what a command does. */
 const READY_MS = 3000
 
