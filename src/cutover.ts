@@ -89,6 +89,10 @@ export type HandlerOf<J, R, E, L, T, N extends string, S extends Side> = Handler
 >
 
 const CHANNEL = channel('cutover')
+/** Events that are no warnings. */
+const QUIET: ReadonlySet<CutoverEvent['type']> = new Set<CutoverEvent['type']>([
+  ...(['mismatch', 'epoch-opened', 'shadow-shed', 'mcp-reachable'] as const),
+])
 const RESULT_LOOK_MS = 25
 const RESULT_LOOK_MOST_MS = 500
 
@@ -438,7 +442,7 @@ export class Cutover<I, J, R, E, L, T> {
 
   #emit(event: CutoverEvent): void {
     CHANNEL.publish(event)
-    const loud = event.type !== 'mismatch' && event.type !== 'epoch-opened' && event.type !== 'shadow-shed'
+    const loud = !QUIET.has(event.type)
     if (loud) this.#log.warn({ ...event }, `cutover: ${event.type}`)
     else this.#log.debug({ ...event }, `cutover: ${event.type}`)
     for (const listener of this.#listeners) {

@@ -1,5 +1,6 @@
 // One migration in one process: its queues, its watch, its producer, its workers and its sweeper, opened when needed.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Mover } from './backlog/move.ts'
 import { Scheduler } from './backlog/schedules.ts'
 import { Sweeper } from './backlog/sweep.ts'
@@ -20,7 +21,9 @@ import { parsePayload, prepare } from './routing/prepare.ts'
 import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError } from './vocabulary/errors.ts'
 import type { EmitEvent } from './vocabulary/events.ts'
+import { newId } from './vocabulary/ids.ts'
 import type { Route, Side } from './vocabulary/job.ts'
+import type { ProbeJob } from './vocabulary/probe.ts'
 
 export interface RuntimeOptions {
   readonly settings: MigrationSettings
@@ -51,6 +54,8 @@ export interface Worker {
 const STOP_MS = 30_000
 /** After the abort signal, how long a handler has to obey it. */
 const GRACE_MS = 1000
+/** For each server that is probed when a worker starts. */
+const START_PROBE_MS = 20_000
 
 export class Runtime {
   readonly settings: MigrationSettings
@@ -67,6 +72,7 @@ export class Runtime {
   readonly #sweeper: Sweeper
   readonly scheduler: Scheduler
   readonly #workers = new Set<WorkerHandle>()
+  #probing: Promise<void> = Promise.resolve()
   #closed = false
   #started: Promise<void> | undefined
 
@@ -192,9 +198,40 @@ export class Runtime {
       now: () => this.watch.ledgerNow(),
       quiet: () => !this.watch.everDialled,
       guard: (asked) => this.watch.guard(asked),
+      probe: (job) => this.#probe(side, job),
       log,
       emit,
     })
+  }
+
+  /** One after the other, whatever asks for it: two at once could not tell whose process is whose. */
+  #probe(side: Side, job: ProbeJob): Promise<void> {
+    const { settings, ledger, emit, log } = this.#o
+    this.#probing = this.#probing.then(async () => {
+      try {
+        const { answerProbe } = await import('./mcp/worker-probe.ts')
+        const { instance } = this.watch
+        const now = (): number => this.watch.ledgerNow()
+        await answerProbe({ migration: settings.name, mcp: settings.mcp, side, job, instance, ledger, now, emit })
+      } catch (cause) {
+        log.warn(
+          { err: cause, migration: settings.name, server: job.server },
+          'a probe could not be told to the ledger',
+        )
+      }
+    })
+    return this.#probing
+  }
+
+  /** Once, when a worker starts and the configuration asks for it. */
+  #probeAtStart(side: Side): void {
+    const { mcp } = this.settings
+    if (mcp?.probeAtStart !== true) return
+    const id = newId()
+    for (const { name } of mcp.servers) {
+      const expiresAt = this.watch.ledgerNow() + START_PROBE_MS * mcp.servers.length
+      void this.#probe(side, { id, server: name, expiresAt })
+    }
   }
 
   async work(
@@ -234,6 +271,7 @@ export class Runtime {
       side,
     )
     this.#workers.add(handle)
+    this.#probeAtStart(side)
     return handle
   }
 
@@ -248,6 +286,7 @@ export class Runtime {
       await this.start()
       await this.watch.works(side, version, { primary: true, shadow: false })
       this.#workers.add(handle)
+      this.#probeAtStart(side)
       return await this.queue(side)
     }
     const open = (): Promise<Queue> => {
@@ -278,6 +317,7 @@ export class Runtime {
     await this.scheduler.stop()
     await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: timeoutMs })))
     await this.dispatcher.close(timeoutMs)
+    await Promise.race([this.#probing, delay(timeoutMs, undefined, { ref: false })])
     await this.#fence.settled()
     const untold = await this.#unrecorded.close(Math.min(timeoutMs, 2000))
     if (untold > 0) this.#o.emit({ type: 'untold', migration: this.settings.name, count: untold })

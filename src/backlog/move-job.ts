@@ -20,6 +20,8 @@ export type LeftReason =
   | 'newer'
   /** A shadow or control copy. */
   | 'copy'
+  /** No job of the user's. */
+  | 'probe'
   /** The destination takes no job like this, by its size or its options. */
   | 'not-accepted'
 
@@ -38,6 +40,7 @@ export const LEFT_REASONS: Readonly<Record<LeftReason, string>> = {
   held: 'something else in its queue counts on it (a flow, a schedule)',
   newer: 'it was written by a newer version of cutover',
   copy: 'it is a shadow or control copy',
+  probe: 'it is a probe of an MCP server, for this side',
   'not-accepted': 'the other queue does not take it',
 }
 
@@ -70,6 +73,7 @@ export function lookAt(job: StoredJob, side: Side, epoch: number): Looked {
   const { backendId, runAt, priority, backoff, attempts, attemptsMade } = job
   const stored = { backendId, runAt, priority, backoff, attempts, attemptsMade }
   const opened = openEnvelope(job.data)
+  if (opened.kind === 'probe') return { left: 'probe' }
   if (opened.kind === 'newer') return { left: 'newer' }
   if (opened.kind === 'damaged') return { left: 'damaged', why: opened.why }
   if (opened.kind === 'plain') {

@@ -16,6 +16,7 @@ import { rollbackCommand, unlatchCommand } from './commands/latch.ts'
 import { mismatchesCommand } from './commands/mismatches.ts'
 import { moveCommand } from './commands/move.ts'
 import { planCommand } from './commands/plan.ts'
+import { probeCommand } from './commands/probe.ts'
 import { pauseCommand, promoteCommand, resumeCommand } from './commands/promote.ts'
 import { reportCommand } from './commands/report.ts'
 import { schedulesCommand, unscheduleCommand } from './commands/schedules.ts'
@@ -38,6 +39,7 @@ const COMMANDS = [
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
   ...[schedulesCommand, unscheduleCommand],
   ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand, simulateCommand],
+  ...[probeCommand],
 ]
 
 /** Runs one command. Never rejects: whatever goes wrong is printed and in the exit code. */

@@ -5,6 +5,7 @@ import type { Delivery } from '../ports/queue.ts'
 import { openEnvelope } from '../vocabulary/envelope.ts'
 import { adoptedId } from '../vocabulary/ids.ts'
 import { ENVELOPE_VERSION, type Side, type Stamp } from '../vocabulary/job.ts'
+import type { ProbeJob } from '../vocabulary/probe.ts'
 
 export interface Identified {
   readonly kind: 'job'
@@ -16,8 +17,13 @@ export interface Identified {
 export function identify(
   delivery: Delivery,
   here: { readonly side: Side; readonly epoch: number; readonly now: number },
-): Identified | { readonly kind: 'newer' } | { readonly kind: 'damaged'; readonly why: string } {
+):
+  | Identified
+  | { readonly kind: 'probe'; readonly probe: ProbeJob }
+  | { readonly kind: 'newer' }
+  | { readonly kind: 'damaged'; readonly why: string } {
   const opened = openEnvelope(delivery.data)
+  if (opened.kind === 'probe') return opened
   if (opened.kind === 'newer') return { kind: 'newer' }
   if (opened.kind === 'damaged') return { kind: 'damaged', why: opened.why }
   if (opened.kind === 'stamped') return { kind: 'job', stamp: opened.stamp, payload: opened.payload, adopted: false }

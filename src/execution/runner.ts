@@ -12,6 +12,7 @@ import { CutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
 import { newToken } from '../vocabulary/ids.ts'
 import type { Side, Stamp } from '../vocabulary/job.ts'
+import type { ProbeJob } from '../vocabulary/probe.ts'
 import { type Attempt, runAttempt } from './attempt.ts'
 import { type Handler, RunContext } from './context.ts'
 import { type Fence, isTransient, pause } from './fence.ts'
@@ -35,6 +36,8 @@ export interface RunnerOptions {
   readonly quiet: () => boolean
   /** Gives an answer up as soon as the ledger is known to be lost. */
   readonly guard: <T>(asked: Promise<T>) => Promise<T>
+  /** Tries an MCP server from inside this worker and tells the ledger; never rejects. */
+  readonly probe: (job: ProbeJob) => Promise<void>
   readonly log: Logger
   readonly emit: EmitEvent
 }
@@ -92,6 +95,10 @@ export class Runner {
   async #deliver(delivery: Delivery): Promise<Disposition> {
     const { settings, side, epoch, now, emit } = this.#o
     const found = identify(delivery, { side, epoch: epoch(), now: now() })
+    if (found.kind === 'probe') {
+      await this.#o.probe(found.probe)
+      return { kind: 'ack', result: undefined }
+    }
     if (found.kind === 'newer') return { kind: 'defer', delayMs: NEWER_DELAY_MS }
     if (found.kind === 'damaged') {
       emit({ type: 'job-parked', migration: settings.name, id: delivery.backendId, side, reason: found.why })

@@ -9,6 +9,7 @@ import type { Comparison, ComparisonClass, Difference } from '../vocabulary/comp
 import type { Dials } from '../vocabulary/dials.ts'
 import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
 import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
+import type { ProbeRecord, StoredProbe } from '../vocabulary/probe.ts'
 import type { ScheduleLedger } from './schedules.ts'
 
 /** Major version of the ledger's stored form. `open` migrates forward by adding only and refuses a newer one. */
@@ -638,6 +639,15 @@ export interface AuditLedger {
   history(options?: { limit?: number }): Promise<readonly AuditEntry[]>
 }
 
+// -------------------------------------------------------------------------------------------------------- probes
+
+export interface ProbeLedger {
+  /** Keeps what a probe found. The same round, server and place again replaces it, as its worker ends what it began. */
+  noteProbe(probe: ProbeRecord): Promise<void>
+  /** Of each server and place the newest `PROBES_KEPT`, newest last; sorted by server and place. */
+  probes(): Promise<readonly StoredProbe[]>
+}
+
 // --------------------------------------------------------------------------------------------------- the whole
 
 /** The ledger of one migration. */
@@ -648,7 +658,8 @@ export interface MigrationLedger
     ControlLedger,
     PresenceLedger,
     AuditLedger,
-    ScheduleLedger {
+    ScheduleLedger,
+    ProbeLedger {
   readonly migration: string
 }
 

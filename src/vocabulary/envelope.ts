@@ -5,6 +5,7 @@
 
 import { CutoverError } from './errors.ts'
 import { ARMS, ENVELOPE_KEY, ENVELOPE_VERSION, ROUTES, type Stamp } from './job.ts'
+import { isProbeJob, PROBE_ENVELOPE_VERSION, type ProbeJob } from './probe.ts'
 
 type Fields = Record<string, unknown>
 
@@ -20,8 +21,18 @@ export function makeEnvelope(payload: unknown, stamp: Stamp): Fields {
   return { ...payload, [ENVELOPE_KEY]: stamp }
 }
 
+/**
+ * The envelope of a probe. Of a version that workers before probes do not know: they put it back and never run their
+ * handler on it.
+ */
+export function makeProbeEnvelope(probe: ProbeJob): Fields {
+  return { [ENVELOPE_KEY]: { v: PROBE_ENVELOPE_VERSION, probe } }
+}
+
 export type Opened =
   | { readonly kind: 'stamped'; readonly stamp: Stamp; readonly payload: unknown }
+  /** No job of the user's: an MCP server is to be tried from inside the worker. */
+  | { readonly kind: 'probe'; readonly probe: ProbeJob }
   /** Put there by code without this library. */
   | { readonly kind: 'plain'; readonly payload: unknown }
   /** Written by a newer version: to be deferred, for a worker that can read it. */
@@ -34,7 +45,8 @@ export function openEnvelope(data: unknown): Opened {
   }
   const { [ENVELOPE_KEY]: stamp, ...rest } = data as Fields
   if (typeof stamp !== 'object' || stamp === null) return { kind: 'damaged', why: `${ENVELOPE_KEY} is no object` }
-  const version: unknown = (stamp as Fields)['v']
+  const { v: version, probe } = stamp as Fields
+  if (version === PROBE_ENVELOPE_VERSION && isProbeJob(probe)) return { kind: 'probe', probe }
   if (typeof version === 'number' && version > ENVELOPE_VERSION) return { kind: 'newer', version }
   if (!isStamp(stamp)) return { kind: 'damaged', why: `${ENVELOPE_KEY} lacks a field or has one of another type` }
   return { kind: 'stamped', stamp, payload: stamp.bare === true ? rest['value'] : rest }

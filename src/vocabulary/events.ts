@@ -18,6 +18,9 @@ export type CutoverEvent = { readonly migration: string } & (
   | { readonly type: 'schedule-error'; readonly schedule: string; readonly message: string }
   /** Ticks from `from` to before `until` (ms) were too old to be fired when somebody was there to do it. */
   | { readonly type: 'schedule-skipped'; readonly schedule: string; readonly from: number; readonly until: number }
+  /** A probe inside a worker of this process could not use an MCP server, or could. */
+  | { readonly type: 'mcp-unreachable'; readonly server: string; readonly side: Side; readonly why: string }
+  | { readonly type: 'mcp-reachable'; readonly server: string; readonly side: Side; readonly tools: number }
   /** A process closed while the ledger was away: so many things of that time were never told to it. */
   | { readonly type: 'untold'; readonly count: number }
 )

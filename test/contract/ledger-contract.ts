@@ -11,6 +11,7 @@ import { driveContract } from './ledger/drive.ts'
 import { moveContract } from './ledger/moves.ts'
 import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
+import { probeContract } from './ledger/probes.ts'
 import { randomContract } from './ledger/random.ts'
 import { rowContract } from './ledger/rows.ts'
 import { scheduleContract } from './ledger/schedules.ts'
@@ -48,6 +49,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('drive', () => driveContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
     describe('schedules', () => scheduleContract(bench))
+    describe('probes', () => probeContract(bench))
     describe('store', () => storeContract(bench))
     describe('random sequences', () => randomContract(bench))
   })

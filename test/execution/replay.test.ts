@@ -34,6 +34,7 @@ function redelivered(outcome: Partial<Outcome>): Promise<Disposition> {
     now: () => 0,
     quiet: () => true,
     guard: (asked) => asked,
+    probe: async () => {},
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: (_, message) => expect.unreachable(message) },
     emit: () => {},
   })

@@ -19,6 +19,7 @@ import { auditLedger, controlLedger, presenceLedger } from './control-ledger.ts'
 import { redisFacts } from './facts.ts'
 import { pairLedger } from './pair-ledger.ts'
 import { portOf, texts } from './port.ts'
+import { probeLedger } from './probe-ledger.ts'
 import { rowLedger } from './row-ledger.ts'
 import { scheduleLedger } from './schedule-ledger.ts'
 import { ROOT_SCRIPTS } from './scripts.ts'
@@ -142,6 +143,7 @@ class RedisLedger implements Ledger {
       ...auditLedger(port),
       ...scheduled,
       declareSchedule: (request) => this.#noted(name, () => scheduled.declareSchedule(request)),
+      ...probeLedger(port),
     }
     this.#handles.set(which, handle)
     return handle

@@ -20,6 +20,7 @@ import { LUA_CORE, LUA_COUNTS } from './lua/core.ts'
 import { LUA_FINISH } from './lua/finish.ts'
 import { LUA_ARRIVE, LUA_MOVE, LUA_MOVES, LUA_PAYLOADS } from './lua/moves.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
+import { LUA_PROBE, LUA_PROBES } from './lua/probes.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
 import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
@@ -78,6 +79,8 @@ export const SCRIPTS = {
   tick: script('tick', ...CONTROL, LUA_TICK),
   unschedule: script('unschedule', ...CONTROL, LUA_UNSCHEDULE),
   scheduled: script('scheduled', ...CONTROL, LUA_SCHEDULED),
+  probe: script('probe', LUA_CORE, LUA_PROBE),
+  probes: script('probes', LUA_CORE, LUA_PROBES),
 } as const
 
 /** Scripts on the keys of a namespace, KEYS[1] its prefix. */

@@ -35,11 +35,13 @@ import * as moveRules from '../../../src/ports/move-rules.ts'
 import * as rules from '../../../src/ports/row-rules.ts'
 import type { ScheduleLedger, ScheduleRecord } from '../../../src/ports/schedules.ts'
 import type { StoredError } from '../../../src/vocabulary/outcome.ts'
+import type { ProbeRecord, StoredProbe } from '../../../src/vocabulary/probe.ts'
 import type { SqliteDb, SqliteFile } from '../../sqlite-file.ts'
 import * as control from './control.ts'
 import { keepMismatch, readDifferences, readSamples } from './differences.ts'
 import { forgetMoves, moveOne, readMoves, readPayload } from './moves.ts'
 import * as presence from './presence.ts'
+import { noteProbe, readProbes } from './probes.ts'
 import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import * as schedules from './schedules.ts'
 import { prepareMigration, rowTable } from './schema.ts'
@@ -271,6 +273,15 @@ export class SqliteMigration implements MigrationLedger {
   }
   schedules(): Promise<{ now: number; schedules: readonly ScheduleRecord[] }> {
     return this.#read((db, mid) => ({ now: Date.now(), schedules: schedules.readSchedules(db, mid) }))
+  }
+
+  // ---------------------------------------------------------------------------------------------------- probes
+
+  noteProbe(probe: ProbeRecord): Promise<void> {
+    return this.#write((db, mid) => noteProbe(db, mid, probe))
+  }
+  probes(): Promise<readonly StoredProbe[]> {
+    return this.#read(readProbes)
   }
 
   // ---------------------------------------------------------------------------------------------- transactions

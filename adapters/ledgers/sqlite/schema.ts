@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS ledger_lease (mid INTEGER, name TEXT, holder TEXT, un
 CREATE TABLE IF NOT EXISTS ledger_audit (seq INTEGER PRIMARY KEY AUTOINCREMENT, mid INTEGER, at INTEGER, by TEXT,
   action TEXT, why TEXT, data TEXT);
 CREATE INDEX IF NOT EXISTS ledger_audit_of ON ledger_audit (mid, seq);
+CREATE TABLE IF NOT EXISTS ledger_probe (seq INTEGER PRIMARY KEY AUTOINCREMENT, mid INTEGER, server TEXT, place TEXT,
+  id TEXT, at INTEGER, record TEXT, UNIQUE (mid, server, place, id));
 CREATE TABLE IF NOT EXISTS ledger_drive (mid INTEGER PRIMARY KEY, revision INTEGER, driven INTEGER, token TEXT, record TEXT);
 CREATE TABLE IF NOT EXISTS ledger_moving (mid INTEGER, id, payload TEXT, PRIMARY KEY (mid, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_move (mid INTEGER, id, gen INTEGER, at INTEGER, note TEXT, until INTEGER,

@@ -1,0 +1,116 @@
+// The main thread's side of the watch over one probe (`watchdog-thread.ts`): it beats, says which phase it is in, and asks
+// for the end. Everything that it says goes through shared memory or a file, so that it is known when the loop stands still.
+
+import { Worker } from 'node:worker_threads'
+import { MCP_PHASES, type McpPhase } from './config.ts'
+import { Crumbs } from './crumbs.ts'
+import { MARK } from './process-tree.ts'
+import {
+  type EndMessage,
+  SLOT,
+  SLOTS,
+  type ThreadMessage,
+  type WatchInput,
+  type WatchReport,
+} from './watch-protocol.ts'
+
+const BEAT_MS = 25
+/** Killing takes at most 1.5 s, looking a little. */
+const END_MS = 2500
+
+export interface WatchOptions {
+  /** Unique for this probe; all that the server starts carries it. */
+  readonly mark: string
+  readonly crumbs?: string | undefined
+  /** Ms since 1970. */
+  readonly deadlineAt: number
+}
+
+export class Watchdog {
+  /** For the environment of the server. */
+  readonly env: Readonly<Record<string, string>>
+  readonly #thread: Worker
+  readonly #shared: Float64Array
+  readonly #crumbs: Crumbs
+  readonly #beat: NodeJS.Timeout
+  readonly #report: Promise<WatchReport>
+
+  private constructor(options: WatchOptions) {
+    const shared = new SharedArrayBuffer(SLOTS * 8)
+    this.#shared = new Float64Array(shared)
+    this.#shared[SLOT.phase] = -1
+    this.#crumbs = new Crumbs(options.crumbs)
+    this.env = { [MARK]: options.mark }
+    const workerData: WatchInput = {
+      shared,
+      mark: options.mark,
+      deadlineAt: options.deadlineAt,
+      ...(options.crumbs === undefined ? {} : { crumbs: options.crumbs }),
+    }
+    const file = import.meta.url.endsWith('.ts') ? './watchdog-thread.ts' : './watchdog-thread.js'
+    // what the process was started with (loaders, preloads, inspectors) is not the thread's
+    this.#thread = new Worker(new URL(file, import.meta.url), { workerData, execArgv: [] })
+    this.#thread.unref()
+    this.#report = new Promise((resolve, reject) => {
+      this.#thread.on('message', (message: ThreadMessage) => {
+        if (message.type === 'report') resolve(message.report)
+      })
+      this.#thread.once('error', reject)
+      this.#thread.once('exit', () => reject(new Error('the watching thread ended before it reported')))
+    })
+    this.#report.catch(() => {}) // asked for at the end
+    const beat = (): void => {
+      this.#shared[SLOT.beat] = Date.now()
+    }
+    beat()
+    this.#beat = setInterval(beat, BEAT_MS)
+    this.#beat.unref()
+  }
+
+  /** Resolves when the thread watches. */
+  static async start(options: WatchOptions): Promise<Watchdog> {
+    const watchdog = new Watchdog(options)
+    await new Promise<void>((resolve, reject) => {
+      watchdog.#thread.once('message', () => resolve())
+      watchdog.#thread.once('error', reject)
+    })
+    return watchdog
+  }
+
+  enter(phase: McpPhase, limitMs: number): void {
+    const now = Date.now()
+    this.#shared[SLOT.beat] = now
+    this.#shared[SLOT.phaseBegan] = now
+    this.#shared[SLOT.phaseEnds] = now + limitMs
+    this.#shared[SLOT.phase] = MCP_PHASES.indexOf(phase)
+    this.#crumbs.drop(`begins ${phase}`)
+  }
+
+  leave(phase: McpPhase, ok: boolean): void {
+    this.#shared[SLOT.beat] = Date.now()
+    this.#shared[SLOT.phase] = -1
+    this.#crumbs.drop(`${ok ? 'ended' : 'failed'} ${phase}`)
+  }
+
+  /** The server's process. */
+  child(pid: number | undefined): void {
+    this.#shared[SLOT.pid] = pid ?? 0
+  }
+
+  /** Looks, kills what is left of the server, and answers what was seen. */
+  async end(failed: boolean): Promise<WatchReport> {
+    const message: EndMessage = { type: 'end', failed }
+    this.#thread.postMessage(message)
+    const late = new Promise<WatchReport>((resolve) => {
+      setTimeout(() => resolve({ looks: [], found: 0, left: -1 }), END_MS).unref()
+    })
+    try {
+      this.#thread.ref()
+      return await Promise.race([this.#report, late])
+    } finally {
+      clearInterval(this.#beat)
+      this.#crumbs.close()
+      await this.#thread.terminate()
+    }
+  }
+}
