@@ -2,6 +2,7 @@
 // says what happened. Exit codes: 0 nothing lost and nothing done twice, 1 otherwise, 2 wrong usage, 130 Ctrl-C.
 
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { CutoverError, isCutoverError } from '../../src/index.ts'
 import { DemoFailure } from './demo/failure.ts'
@@ -45,11 +46,12 @@ async function run(
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   // only now: the configuration reads the environment when it is loaded
-  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }, { jsonReport }] = await Promise.all([
+  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }, { jsonReport }, { htmlReport }] = await Promise.all([
     import('./demo/run.ts'),
     import('./demo/outcome.ts'),
     import('../../src/report/text.ts'),
     import('../../src/report/json.ts'),
+    import('../../src/report/html.ts'),
   ])
   const { input, jobs, json, redis } = options
   try {
@@ -62,6 +64,9 @@ async function run(
     const width = process.stdout.columns || 100
     if (json) out(jsonReport(result.model))
     else out(`\n${textReport(result.model, { colours, width })}\n${outcomeText(result, jobs)}`)
+    const page = join(folder, 'report.html')
+    writeFileSync(page, await htmlReport(result.model))
+    if (!json) out(`The report as a page: ${relative('', page)}\n`)
     const faults = faultsOf(result, jobs)
     if (json && faults.length > 0) tell(`${faults.join('\n')}\n`)
     if (faults.length === 0 && redis !== undefined) {

@@ -95,7 +95,7 @@ function rows(
       ].map((n): [string, number] => [formatCount(n), n]),
       [formatShare(comparisons.share), comparisons.share ?? -1],
     ]
-    return html`<tr><th scope="row" class="t"><a href="${href(migration, at)}">${foreign(name, 100)}</a></th><td class="t"><strong>${verdict.level}</strong>: ${verdict.text}</td>${numbers.map(
+    return html`<tr><th scope="row" class="t"><a href="${href(migration, at)}">${foreign(name, 100)}</a></th><td class="t wide"><strong>${verdict.level}</strong>: ${verdict.text}</td>${numbers.map(
       ([shown, n]) => html`<td class="n" data-n="${n}">${shown}</td>`,
     )}</tr>
 `

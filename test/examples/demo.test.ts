@@ -42,6 +42,9 @@ describe('the demo', () => {
       expect(comparisons.compared).toBe(comparisons.shadowed)
       expect(comparisons).toMatchObject({ orphaned: 0, shed: 0 })
     }
+    const page = readFileSync(join(demo.folder, 'report.html'), 'utf8')
+    for (const { name } of migrations) expect(page).toContain(`<bdi>${name}</bdi></h1>`)
+    expect(page.length).toBeLessThan(500_000)
     const [parse, thread] = migrations
     expect(thread!.comparisons.mismatched).toBe(0)
     const { all, differ } = await demo.shadowed(JOBS)

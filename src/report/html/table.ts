@@ -25,7 +25,7 @@ export function table({ head, rows, textColumns, sortable = false, items = false
     (cells) => html`<tr${rowClass(cells[0])}${item}>${cells.map((cell, column) =>
       column === 0
         ? html`<th scope="row" class="${as(column)}">${content(cell)}</th>`
-        : html`<td class="${as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
+        : html`<td class="${isTime(cell) ? 't time' : as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
     )}</tr>
 `,
   )}</tbody></table></div>`
@@ -33,6 +33,10 @@ export function table({ head, rows, textColumns, sortable = false, items = false
 
 function content(cell: Cell): Markup {
   return typeof cell === 'string' ? html`${cell.replace(/^· /, '')}` : foreign(cell.foreign, FOREIGN)
+}
+
+function isTime(cell: Cell): boolean {
+  return typeof cell === 'string' && /^\d{4}-\d\d-\d\d \d\d:/.test(cell)
 }
 
 /** A row that is a part of the one above. */

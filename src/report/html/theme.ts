@@ -57,7 +57,10 @@ caption { text-align: left; color: var(--muted); font-size: 0.875rem; padding-bo
 th, td { padding: 4px 14px 4px 0; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line); }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.875rem; vertical-align: bottom; white-space: nowrap; }
 tbody th { font-weight: 400; }
-th.t, td.t { text-align: left; overflow-wrap: anywhere; }
+th.t, td.t { text-align: left; }
+tbody th.t, td.time { white-space: nowrap; }
+th bdi, td bdi { display: inline-block; min-width: 6em; white-space: normal; overflow-wrap: anywhere; }
+td.wide { min-width: 16em; }
 td.n, th.n { white-space: nowrap; }
 tr.part th { padding-left: 14px; color: var(--muted); }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; }
