@@ -90,7 +90,7 @@ export class Sweeper {
   async sweep(): Promise<SweepResult> {
     const ledger = await this.#o.ledger()
     const pass = new Pass(this.#o, ledger, { skip: this.#skip, stopped: () => this.#stopped })
-    if (await pass.rows()) await noteBacklog(ledger, pass.unfinished)
+    if (await pass.rows()) await noteBacklog(ledger, pass.backlog)
     await pass.parked()
     this.#skip = pass.skipNext
     this.#told = pass.tell(this.#told)
@@ -114,10 +114,19 @@ export class Sweeper {
   }
 }
 
-/** For the report's plot over time: how many jobs of each side this look found unfinished. */
-async function noteBacklog(ledger: MigrationLedger, unfinished: Readonly<Record<Side, number>>): Promise<void> {
+/** What one look found of a side. */
+interface Backlog {
+  unfinished: number
+  /** How long the job that has waited longest for its first start was due, ms; 0: none waits. */
+  oldestMs: number
+}
+
+/** For the report's plots over time. */
+async function noteBacklog(ledger: MigrationLedger, backlog: Readonly<Record<Side, Backlog>>): Promise<void> {
   for (const side of SIDES) {
-    if (unfinished[side] > 0) await ledger.bump(MEASURES.backlogSeen(side), unfinished[side])
+    const { unfinished, oldestMs } = backlog[side]
+    if (unfinished > 0) await ledger.bump(MEASURES.backlogSeen(side), unfinished)
+    if (oldestMs > 0) await ledger.bump(MEASURES.backlogOldest(side), Math.round(oldestMs))
   }
   await ledger.bump(MEASURES.backlogLooks, 1)
 }
@@ -126,8 +135,11 @@ class Pass {
   readonly #o: SweeperOptions
   readonly #ledger: MigrationLedger
   readonly result = { compared: 0, orphaned: 0, lost: 0, closed: 0, unparked: 0, moved: 0, returned: 0 }
-  /** Rows met that are not finished, by side; a row that changed during the scan may be in it twice. */
-  readonly unfinished: Record<Side, number> = { legacy: 0, target: 0 }
+  /** Of the rows met; one that changed during the scan may be in it twice. */
+  readonly backlog: Readonly<Record<Side, Backlog>> = {
+    legacy: { unfinished: 0, oldestMs: 0 },
+    target: { unfinished: 0, oldestMs: 0 },
+  }
   readonly #faults = new Map<string, string>()
   readonly #skip: number
   readonly #stopped: () => boolean
@@ -160,13 +172,20 @@ class Pass {
       const { now } = await this.#ledger.control()
       for (const row of page.rows) {
         if (this.#stopped()) return false
-        if (row.state !== 'finished') this.unfinished[row.side] += 1
+        this.#seen(row, now)
         await this.#row(row, now)
       }
       await this.#abandoned(page.rows.filter((row) => isAbandoned(row, now)))
       cursor = page.cursor
     } while (cursor !== undefined)
     return true
+  }
+
+  #seen({ state, side, startedAt, stamp }: JobRow, now: number): void {
+    if (state === 'finished') return
+    const backlog = this.backlog[side]
+    backlog.unfinished += 1
+    if (state === 'open' && startedAt === undefined) backlog.oldestMs = Math.max(backlog.oldestMs, now - stamp.dueAt)
   }
 
   async #abandoned(rows: readonly JobRow[]): Promise<void> {

@@ -63,6 +63,8 @@ export const MEASURES = {
   verdictMoved: (which: 'pair' | 'control'): string => `${which}.moved`,
   /** Jobs not finished on a side, added up at each look of the sweeper; divided by the looks it is their mean. */
   backlogSeen: (side: Side): string => `backlog.seen.${side}`,
+  /** ms that the job that has waited longest for its first start was due, added up alike. */
+  backlogOldest: (side: Side): string => `backlog.oldest.${side}`,
   backlogLooks: 'backlog.looks',
 } as const
 

@@ -52,7 +52,7 @@ export interface MigrationReport {
   readonly rollout: RolloutReport | null
   /** Over time, oldest first; at most 120 points and one for each gap between them. */
   readonly timeline: readonly TimelinePoint[]
-  /** How the interval of `comparisons` narrowed, at most about 30 points; the last one is the interval itself. */
+  /** How the interval of `comparisons` narrowed, at most 25 points; the last one is the interval itself. */
   readonly evidence: readonly EvidencePoint[]
   /** Newest first, at most a hundred entries of the audit log. */
   readonly audit: readonly ChangeReport[]
@@ -351,6 +351,8 @@ export interface TimelinePoint {
         readonly failed: number
         /** Jobs not finished, the mean over the sweeper's looks in this time; null where it did not look. */
         readonly backlog: number | null
+        /** For how long the job was due that had waited longest for its first start, ms; the mean over the same looks. */
+        readonly oldestMs: number | null
       }
     >
   >

@@ -14,18 +14,20 @@ export function redactSecrets(text: string): string {
   return text.replace(USER_INFO, '$1***@').replace(QUERY, '$1***').replace(FLAG_TOKEN, '***')
 }
 
-/** The same value with every text in it redacted, names of fields too. */
+/** The same value with every text in it redacted, names of fields too. What has no secret in it is not copied. */
 export function redactDeep(value: unknown): unknown {
   if (typeof value === 'string') return redactSecrets(value)
-  if (Array.isArray(value)) return value.map(redactDeep)
   if (typeof value !== 'object' || value === null) return value
-  const redacted: Record<string, unknown> = {}
-  for (const [name, item] of Object.entries(value)) setOwn(redacted, redactSecrets(name), redactDeep(item))
-  return redacted
-}
-
-/** `__proto__` too becomes a field of its own. */
-function setOwn(into: Record<string, unknown>, name: string, value: unknown): void {
-  if (name !== '__proto__') into[name] = value
-  else Object.defineProperty(into, name, { value, enumerable: true, configurable: true, writable: true })
+  if (Array.isArray(value)) {
+    const items = value.map(redactDeep)
+    return items.every((item, at) => item === value[at]) ? value : items
+  }
+  let changed = false
+  const entries = Object.entries(value).map(([name, item]): [string, unknown] => {
+    const redacted: [string, unknown] = [redactSecrets(name), redactDeep(item)]
+    changed ||= redacted[0] !== name || redacted[1] !== item
+    return redacted
+  })
+  // `fromEntries` makes a field of its own even of `__proto__`
+  return changed ? Object.fromEntries(entries) : value
 }

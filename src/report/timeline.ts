@@ -11,7 +11,7 @@ import type { EvidencePoint, Interval, TimelinePoint } from './model.ts'
 import { Sums, sumBuckets } from './sums.ts'
 
 const POINTS = 120
-const EVIDENCE_POINTS = 30
+const EVIDENCE_POINTS = 24
 
 /** Oldest first. A stretch in which nothing was due is one point of zeros. */
 export function timelineReport(buckets: readonly TallyBucket[]): TimelinePoint[] {
@@ -68,6 +68,7 @@ function pointOf({ start, end, sums }: Slot): TimelinePoint {
       done: endedOn(side, 'ok', sums),
       failed: endedOn(side, 'failed', sums) + endedOn(side, 'backend-failed', sums),
       backlog: shareOf(sums.of(MEASURES.backlogSeen(side)), looks),
+      oldestMs: shareOf(sums.of(MEASURES.backlogOldest(side)), looks),
     })),
     compared: sums.of(MEASURES.compared('pair', 'matched')) + mismatched,
     mismatched,

@@ -211,3 +211,21 @@ it('a job that ended while its page was read is not said to be lost', async () =
   await app.cutover.sweep('mail')
   expect(app.events.filter(({ type }) => type === 'job-lost')).toEqual([])
 })
+
+it('each look notes what is not finished, and for how long the oldest has waited: the report tells the mean', async () => {
+  const a = await start()
+  await a.cutover.sweep('mail')
+  for (const n of [1, 2, 3]) await a.cutover.enqueue('mail', { n })
+  await a.cutover.enqueue('mail', { n: 4 }, { delay: '1h' })
+  await a.cutover.sweep('mail')
+  const [report] = (await a.cutover.report('mail')).migrations
+  const looked = report?.timeline.filter(({ sides }) => sides.legacy.backlog !== null) ?? []
+  // both looks in one bucket of due time: their mean; each in its own: what it saw
+  const most = Math.max(...looked.map(({ sides }) => sides.legacy.backlog ?? 0))
+  expect(looked.length === 1 ? most * 2 : most).toBe(4)
+  expect(Math.max(...looked.map(({ sides }) => sides.target.backlog ?? 0))).toBe(0)
+  const oldest = Math.max(...looked.map(({ sides }) => sides.legacy.oldestMs ?? 0))
+  expect(oldest).toBeLessThan(60_000)
+  expect(oldest).toBeGreaterThanOrEqual(0)
+  expect(report?.contradictions).toEqual([])
+})

@@ -180,14 +180,16 @@ describe('verdict', () => {
   })
 })
 
-test('ten thousand buckets and groups of differences take at most 50 ms', () => {
+test('ten thousand buckets and groups of differences take at most 50 ms of work', () => {
   const input = { ledgerSnapshots: [huge()], at: AT }
   // the machine is shared: the best of a few is the cost of the work
   let best = Number.POSITIVE_INFINITY
   for (let i = 0; i < 30 && best >= 50; i++) {
-    const start = performance.now()
+    // of this process alone: what others do on the machine does not count
+    const start = process.cpuUsage()
     buildReport(input)
-    best = Math.min(best, performance.now() - start)
+    const { user, system } = process.cpuUsage(start)
+    best = Math.min(best, (user + system) / 1000)
   }
   expect(best).toBeLessThan(50)
   const report = reportOf(huge())

@@ -41,7 +41,11 @@ function bell(middle: number, width: number, n: number): Record<number, number> 
 export function full(): LedgerSnapshot {
   const { snapshot } = BUSY
   const flow = Array.from({ length: 60 }, (_, minute) => {
-    const looks = { 'excluded/backlog.looks': 12, 'excluded/backlog.seen.legacy': 12 * (20 - Math.floor(minute / 4)) }
+    const looks = {
+      'excluded/backlog.looks': 12,
+      'excluded/backlog.oldest.legacy': 12 * (4000 - 50 * minute),
+      'excluded/backlog.seen.legacy': 12 * (20 - Math.floor(minute / 4)),
+    }
     const seen = minute < 30 ? {} : { 'excluded/backlog.seen.target': 12 * (minute - 28) }
     const start = START + minute * MINUTE
     return bucket({ ...looks, ...seen }, { start, widthMs: MINUTE, epoch: minute < 30 ? 1 : 2 })

@@ -103,6 +103,10 @@ export const DEFINITIONS: readonly Definitions[] = [
       ['jobs a second', 'jobs that were due in a stretch of time, divided by its length'],
       ['compared pairs that differ', 'of the pairs whose jobs were due then'],
       ['jobs not finished', 'the mean of what the sweeper counted at its looks'],
+      [
+        'wait of the oldest job',
+        'for how long the job was due that had waited longest for its first start, the mean over the same looks',
+      ],
       ['dials', 'of the epoch that was current; latched epochs as zero'],
     ],
   },

@@ -41,6 +41,8 @@ export function timePlot(migration: MigrationReport, id: string): Plot | undefin
   }
   if (timeline.some(({ sides }) => sides.legacy.backlog !== null || sides.target.backlog !== null)) {
     panels.push({ title: 'Jobs not finished', unit: 'count', height: 70, lines: perSide(({ backlog }) => backlog) })
+    const oldest = perSide(({ oldestMs }) => oldestMs)
+    panels.push({ title: 'Wait of the oldest job that was not started', unit: 'ms', height: 70, lines: oldest })
   }
   return {
     id,
