@@ -1,7 +1,8 @@
 // The plan of a migration as it is driven now, seen as its controller sees it.
 
 import type { MigrationSettings } from '../config/resolve.ts'
-import type { MigrationLedger } from '../ports/ledger.ts'
+import type { MigrationLedger, PresenceRecord } from '../ports/ledger.ts'
+import type { Seen } from '../report/rollout.ts'
 import type { DriveFacts } from '../rollout/drive/facts.ts'
 import { driveFacts, flagFacts, type Judged, judgeDriven, type LedgerView } from '../rollout/drive/look.ts'
 import { planReading } from '../rollout/drive/plan-reading.ts'
@@ -38,8 +39,19 @@ export async function lookDriven(session: Session, settings: MigrationSettings):
   const plan = planReading(record, session.planFile(settings))
   const facts = driveFacts(record, view, { flag, plan })
   const judged = judgeDriven(record, view, { facts, ageMs: performance.now() - began })
-  const controllers = presence.filter(({ gone, drives }) => !gone && drives === true)
-  return { ledger, view, record, facts, judged, controllers }
+  return { ledger, view, record, facts, judged, controllers: controllersOf(presence) }
+}
+
+export function controllersOf(presence: readonly PresenceRecord[]): readonly { host: string; pid: number }[] {
+  return presence.filter(({ gone, drives }) => !gone && drives === true).map(({ host, pid }) => ({ host, pid }))
+}
+
+/** What a report of the ledger does not know of a driven plan. */
+export async function seenOf(session: Session, settings: MigrationSettings, ledger: MigrationLedger): Promise<Seen> {
+  const drive = await ledger.driveState()
+  const record = drive.driven ? readRecord(drive) : undefined
+  if (record === undefined) return {}
+  return { flag: await flagOf(session, settings), plan: planReading(record, session.planFile(settings)) }
 }
 
 async function flagOf(session: Session, { flag }: MigrationSettings): Promise<DriveFacts['flag']> {

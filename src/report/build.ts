@@ -23,7 +23,7 @@ import {
 } from './model.ts'
 import { comparisonsReport, differencesReport, noiseReport } from './pairs.ts'
 import { redactDeep } from './redact.ts'
-import { rolloutReport } from './rollout.ts'
+import { rolloutReport, type Seen } from './rollout.ts'
 import { readableGauges, type SummedBuckets, Sums, sumBuckets } from './sums.ts'
 import { evidenceReport, timelineReport } from './timeline.ts'
 import { verdictOf } from './verdict.ts'
@@ -39,6 +39,7 @@ export interface LedgerSnapshot {
   readonly settings?: MigrationSettings
   /** `driveState()`; absent: no plan was ever driven. */
   readonly drive?: DriveState
+  readonly seen?: Seen
 }
 
 const RECENT = 10
@@ -62,6 +63,7 @@ function migrationReport({
   audit,
   settings,
   drive,
+  seen,
 }: LedgerSnapshot): MigrationReport {
   const { control } = snapshot
   const gauges = readableGauges(snapshot.gauges)
@@ -92,7 +94,7 @@ function migrationReport({
     processes: processesReport(snapshot, presence, live),
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
-    rollout: drive === undefined ? null : rolloutReport({ snapshot, presence, drive }),
+    rollout: drive === undefined ? null : rolloutReport({ snapshot, presence, drive }, seen),
     timeline: timelineReport(snapshot.buckets),
     evidence: evidenceReport(snapshot.buckets, comparisons.interval),
     audit: audit.map(changeReport),

@@ -5,13 +5,18 @@ import type { MigrationSettings } from '../config/resolve.ts'
 import type { MigrationLedger } from '../ports/ledger.ts'
 import { buildReport } from './build.ts'
 import type { ReportModel } from './model.ts'
+import type { Seen } from './rollout.ts'
 
 const AUDIT_READ = 100
 
-/** `settings`: the configuration of the migrations, where it is at hand; the report tells it. */
+/**
+ * `settings`: the configuration of the migrations, where it is at hand; the report tells it. `seen`: what a live look at
+ * flag and plan knows beyond the ledger.
+ */
 export async function readReport(
   ledgers: readonly MigrationLedger[],
   settings: readonly MigrationSettings[] = [],
+  seen: ReadonlyMap<string, Seen> = new Map(),
 ): Promise<ReportModel> {
   const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
@@ -24,7 +29,16 @@ export async function readReport(
         ledger.driveState(),
       ])
       const own = byName.get(ledger.migration)
-      return { name: ledger.migration, snapshot, presence, samples, audit, drive, ...(own && { settings: own }) }
+      return {
+        name: ledger.migration,
+        snapshot,
+        presence,
+        samples,
+        audit,
+        drive,
+        ...(own && { settings: own }),
+        seen: seen.get(ledger.migration) ?? {},
+      }
     }),
   )
   return buildReport({ ledgerSnapshots, at: Date.now(), version: packageVersion() })

@@ -6,23 +6,33 @@ import { formatCount, formatTime } from '../../report/format.ts'
 import type { Finding, MigrationReport, SideReport, VerdictLevel } from '../../report/model.ts'
 import { readReport } from '../../report/read.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
+import { CutoverError } from '../../vocabulary/errors.ts'
 import { SIDES } from '../../vocabulary/job.ts'
+import { controllersOf, seenOf } from '../driven.ts'
 import { dialsText, type FlagView, healthText, viewFlag } from '../flag-view.ts'
 import type { Answer, Call } from '../io.ts'
-import { examples, NAME_HELP } from '../options.ts'
+import { duration, examples, NAME_HELP } from '../options.ts'
 import { blocks, columns, foreign, type Pen, type Style } from '../pen.ts'
 import { isLive, type ProcessView, viewProcess } from '../processes.ts'
+import { rolloutText } from '../rollout-view.ts'
 import type { Cli } from '../run.ts'
 import { type Session, withSession } from '../session.ts'
+import { watch } from '../watch.ts'
 
 export function statusCommand(program: Command, cli: Cli): void {
   program
     .command('status')
     .description('dials, latch, flag, workers, backlog and counts, a screenful a migration')
     .argument('[name]', `${NAME_HELP}; without it all are shown`)
+    .option('--watch', 'look again and again, until Ctrl-C')
+    .option('--every <duration>', 'with --watch: how often (default: 1s)', duration('--every'), 1000)
     .addHelpText(
       'after',
-      examples(['cutover status', 'cutover status parse-email', 'cutover status --json | jq .migrations[0].verdict']),
+      examples([
+        'cutover status',
+        'cutover status parse-email --watch',
+        'cutover status --json | jq .migrations[0].verdict',
+      ]),
     )
     .action(cli.action(status))
 }
@@ -31,11 +41,26 @@ interface MigrationStatus {
   readonly report: MigrationReport
   readonly flag: FlagView
   readonly processes: readonly ProcessView[]
+  readonly controllers: readonly { readonly host: string; readonly pid: number }[]
 }
 
-async function status(call: Call): Promise<Answer> {
+interface Options {
+  readonly watch?: boolean
+  readonly every: number
+}
+
+async function status(call: Call<Options>): Promise<Answer> {
+  const { watch: again, every, json } = call.options
+  if (again && json) throw new CutoverError('usage', '--watch draws on a terminal; for programs, call status --json')
   return await withSession(call, async (session) => {
     const all = session.pickAll(call.args[0])
+    if (again) {
+      const last = await watch(call, every, async (pen) => {
+        const found = await Promise.all(all.map((settings) => look(session, settings)))
+        return blocks(found.map((each) => toText(each, pen)))
+      })
+      return { json: null, text: () => last }
+    }
     const found = await Promise.all(all.map((settings) => look(session, settings)))
     return {
       json: { at: new Date().toISOString(), migrations: found.map(toJson) },
@@ -46,17 +71,18 @@ async function status(call: Call): Promise<Answer> {
 
 async function look(session: Session, settings: MigrationSettings): Promise<MigrationStatus> {
   const ledger = await session.ledgerOf(settings)
-  const [model, presence, flag] = await Promise.all([
-    readReport([ledger]),
+  const [seen, presence, flag] = await Promise.all([
+    seenOf(session, settings, ledger),
     ledger.presence(),
     viewFlag(session, settings),
   ])
+  const model = await readReport([ledger], [], new Map([[settings.name, seen]]))
   const [report] = model.migrations
   if (report === undefined) throw new Error(`${settings.name}: the report has no migration`)
-  return { report, flag, processes: presence.filter(isLive).map(viewProcess) }
+  return { report, flag, processes: presence.filter(isLive).map(viewProcess), controllers: controllersOf(presence) }
 }
 
-function toJson({ report, flag, processes }: MigrationStatus): unknown {
+function toJson({ report, flag, processes, controllers }: MigrationStatus): unknown {
   const { name, asOf, verdict, latch, ceiling, jobs, sides, comparisons, epochs } = report
   const dials = { target: flag.target, shadow: flag.shadow, control: report.dials.control }
   return {
@@ -72,6 +98,8 @@ function toJson({ report, flag, processes }: MigrationStatus): unknown {
     jobs,
     sides,
     comparisons,
+    rollout: report.rollout,
+    controllers,
   }
 }
 
@@ -82,7 +110,7 @@ const COLOURS: Readonly<Record<VerdictLevel | Finding['level'], Style>> = {
   note: 'dim',
 }
 
-function toText({ report, flag, processes }: MigrationStatus, pen: Pen): string {
+function toText({ report, flag, processes, controllers }: MigrationStatus, pen: Pen): string {
   const { verdict } = report
   const title = `${pen.style('bold', foreign(report.name))}  ${pen.style(COLOURS[verdict.level], verdict.level.toUpperCase())}  ${verdict.text}`
   const label = (text: string): string => pen.style('dim', text)
@@ -98,7 +126,9 @@ function toText({ report, flag, processes }: MigrationStatus, pen: Pen): string 
     [label('pairs'), pairsText(report)],
   ]
   const findings = verdict.findings.map(({ level, text }) => [pen.style(COLOURS[level], level), text])
-  return [title, columns(rows, '  '), columns(findings, '  ')].filter((part) => part !== '').join('\n')
+  const { rollout, name, asOf } = report
+  const plan = rollout === null ? '' : `${rolloutText({ report: rollout, migration: name, asOf, controllers }, pen)}\n`
+  return [title, plan, columns(rows, '  '), columns(findings, '  ')].filter((part) => part !== '').join('\n')
 }
 
 function latchText({ latch }: MigrationReport, pen: Pen): string {
