@@ -82,7 +82,7 @@ function gatesText({ gates }: RolloutReport, pen: Pen): string {
     'gate',
     `bad ${'─'.repeat(HALF - 4)}┼${'─'.repeat(HALF - 5)} good`,
     'seen',
-    'surely from, to',
+    'true value between',
     'still needed',
   ].map((text) => pen.style('dim', text))
   const rows = [...weighed.map((gate) => weighedRow(gate, pen)), ...loud.map((gate) => plainRow(gate, pen))]
@@ -131,10 +131,9 @@ function bar({ evidenceFor, evidenceAgainst, passAt, failAt, rule }: GateReport,
 }
 
 function waitsText({ report }: RolloutSeen, pen: Pen): string {
-  const { waits, verdict, phase, driven } = report
+  const { waits, verdict, driven } = report
   if (!driven || waits.length === 0) return ''
-  const label =
-    verdict === 'fail' ? 'fails because' : verdict === 'pass' && phase === 'watching' ? 'passes' : 'waits because'
+  const label = verdict === 'fail' ? 'fails because' : 'waits because'
   return `\n  ${pen.style('dim', label)}\n${waits.map((wait) => `    - ${foreign(wait, 400)}`).join('\n')}`
 }
 

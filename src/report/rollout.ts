@@ -33,14 +33,14 @@ export function rolloutReport(source: RolloutSource, seen: Seen = {}): RolloutRe
   const facts = driveFacts(record, source, { flag, plan })
   const { driven } = source.drive
   const judged = driven ? judgeDriven(record, source, { facts, ...(mcp === undefined ? {} : { mcp }) }) : null
-  const reasons = driven ? reasonsOf(record, judged, facts) : []
+  const { reasons, waits } = driven ? reasonsOf(record, judged, facts) : { reasons: [], waits: false }
   return {
     ...{ driven, phase: record.phase, stage: record.stage, attempt: attemptOf(record), epoch: record.epoch ?? null },
     ...{ enteredAt: iso(record.enteredAt), targetVersion: record.targetVersion ?? null, alpha: record.plan.alpha },
     stages: stagesOf(record),
     ...{ paused: saidReport(record.paused), approved: saidReport(record.approved) },
     ...{ verdict: judged?.judgement.verdict ?? null, reasons },
-    waits: waitsOf({ record, reasons, judgement: judged?.judgement ?? null, facts }),
+    waits: waits ? waitsOf({ record, reasons, judgement: judged?.judgement ?? null, facts }) : [],
     gates: judged === null ? [] : gatesOf(judged, source.snapshot, record),
     timeline: record.moves.map(timelineEntry),
   }
@@ -58,11 +58,17 @@ function flagByLedger({ snapshot, presence }: RolloutSource): FlagFacts {
   return { state: 'ok', reading: { kind: 'dials', ...epoch.dials }, revision, writable: true }
 }
 
-/** What the controller would say now. */
-function reasonsOf(record: DriveRecord, judged: Judged | null, facts: DriveFacts): readonly DriveReason[] {
+/** What the controller would say now; `waits`: whether that is why it does not go on. */
+function reasonsOf(
+  record: DriveRecord,
+  judged: Judged | null,
+  facts: DriveFacts,
+): { readonly reasons: readonly DriveReason[]; readonly waits: boolean } {
   const action = decideStep(record, judged?.judgement ?? null, facts)
-  if (action.kind === 'hold' || action.kind === 'rollback' || action.kind === 'fail') return action.reasons
-  return judged?.judgement.reasons ?? []
+  if (action.kind === 'hold' || action.kind === 'rollback' || action.kind === 'fail') {
+    return { reasons: action.reasons, waits: true }
+  }
+  return { reasons: judged?.judgement.reasons ?? [], waits: false }
 }
 
 function saidReport(said: Said | undefined): SaidReport | null {
