@@ -6,7 +6,7 @@
 import type { MigrationSettings } from '../config/resolve.ts'
 import { ENQUEUE_TIMEOUT_MS } from '../config/resolve.ts'
 import type { MigrationLedger, MoveKind } from '../ports/ledger.ts'
-import type { EnqueueAnswer, MovableJob, OutgoingJob, Queue } from '../ports/queue.ts'
+import type { EnqueueAnswer, OutgoingJob, Queue, StoredJob } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { Side } from '../vocabulary/job.ts'
 import {
@@ -20,6 +20,7 @@ import {
   STALE,
   type UnderWay,
 } from './move-job.ts'
+import { strandedJobs } from './stranded.ts'
 
 export interface MoverOptions {
   readonly settings: MigrationSettings
@@ -75,8 +76,6 @@ export interface PassOptions extends MoveSelection {
 const BATCH = 250
 /** Batches under way at once: while one waits for its ledger, another waits for its queue. */
 const OVERLAP = 2
-/** While a mover works on a job, nobody else takes its move up; longer than an enqueue may be repeated. */
-export const MOVE_LEASE_MS = 3 * ENQUEUE_TIMEOUT_MS
 const KEPT_IDS = 5
 
 /** A copy that was taken out, and what the ledger has committed of it. */
@@ -90,6 +89,11 @@ export class Mover {
 
   constructor(options: MoverOptions) {
     this.#o = options
+  }
+
+  /** While a mover works on a job, nobody else takes its move up; it would do no harm. */
+  get leaseMs(): number {
+    return this.#o.settings.leaseMs
   }
 
   /**
@@ -131,8 +135,7 @@ export class Mover {
   }
 
   async hasWorkers(side: Side): Promise<boolean> {
-    const processes = await (await this.#o.ledger()).presence()
-    return processes.some((process) => !process.gone && process.works[side] !== undefined)
+    return await hasWorkers(await this.#o.ledger(), side)
   }
 
   /** What a pass would meet, without touching anything: by place, and those that would be left by reason. */
@@ -165,13 +168,17 @@ export class Mover {
   /** One job from wherever it is, at an operator's word; the ledger's answer. */
   async one(copy: MovableCopy, way: { from: Side; to: Side; kind: MoveKind; by: string; late?: boolean }) {
     const ledger = await this.#o.ledger()
-    const request = moveRequest(copy, { ...way, leaseMs: MOVE_LEASE_MS }, way.late)
+    const request = moveRequest(copy, { ...way, leaseMs: this.#o.settings.leaseMs }, way.late)
     const [answer] = await ledger.move([request])
     if (answer?.status !== 'moving') return answer
     const kept = readMovePayload(request.payload) as MovePayload
     const { pending } = await new Delivery(this.#o).deliver([{ job: { id: copy.id, ...answer }, kept }], way.to)
     return { ...answer, pending: pending > 0 }
   }
+}
+
+async function hasWorkers(ledger: MigrationLedger, side: Side): Promise<boolean> {
+  return (await ledger.presence()).some((process) => !process.gone && process.works[side] !== undefined)
 }
 
 /** Steps 3 to 5: from the commit to the end. */
@@ -267,6 +274,7 @@ class Pass {
     for (const place of only === undefined ? (['waiting', 'delayed'] as const) : [only]) {
       await this.#place(source, place)
     }
+    if (only === undefined && !this.#stopped) await this.#stranded(source)
     return this.#result(!this.#stopped)
   }
 
@@ -301,8 +309,19 @@ class Pass {
     }
   }
 
+  async #stranded(source: Queue): Promise<void> {
+    const ledger = await this.#o.ledger()
+    const worked = await hasWorkers(ledger, this.#options.from)
+    for await (const jobs of strandedJobs(this.#options.from, source, ledger, worked)) {
+      const copies = await this.#choose(jobs)
+      if (!this.#dry) await this.#take(source, copies)
+      else this.#moved += copies.length
+      if (this.#stopped) return
+    }
+  }
+
   /** The copies of a page that are to be moved; what cannot be is noted. */
-  async #choose(jobs: readonly MovableJob[]): Promise<MovableCopy[]> {
+  async #choose(jobs: readonly StoredJob[]): Promise<MovableCopy[]> {
     const { from, limit = Number.POSITIVE_INFINITY } = this.#options
     const chosen: MovableCopy[] = []
     for (const job of jobs) {
@@ -370,7 +389,7 @@ class Pass {
     if (copies.length === 0) return this.#progress()
     const { from, to } = this.#options
     const ledger = await this.#o.ledger()
-    const way = { from, to, kind: 'move', leaseMs: MOVE_LEASE_MS, by: this.#o.by } as const
+    const way = { from, to, kind: 'move', leaseMs: this.#o.settings.leaseMs, by: this.#o.by } as const
     const requests = copies.map((copy) => moveRequest(copy, way))
     const answers = await ledger.move(requests)
     const committed: Committed[] = []

@@ -6,7 +6,7 @@
 import type { JobRow, MigrationLedger } from '../ports/ledger.ts'
 import type { Queue } from '../ports/queue.ts'
 import { otherSide, SIDES, type Side } from '../vocabulary/job.ts'
-import { MOVE_LEASE_MS, type Mover } from './move.ts'
+import type { Mover } from './move.ts'
 import { lookAt, type MovableCopy } from './move-job.ts'
 
 export interface Recovered {
@@ -52,7 +52,7 @@ export async function recoverParked(
   do {
     const page = await queue.parked({ reasons: ['moving'], ...(cursor === undefined ? {} : { cursor }) })
     cursor = page.cursor
-    const old = page.jobs.filter(({ parkedAt }) => parkedAt + MOVE_LEASE_MS < Date.now())
+    const old = page.jobs.filter(({ parkedAt }) => parkedAt + mover.leaseMs < Date.now())
     const copies = old.flatMap((job): MovableCopy[] => {
       const looked = lookAt(job, side, epoch.epoch)
       return 'copy' in looked ? [looked.copy] : []

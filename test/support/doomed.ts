@@ -1,5 +1,5 @@
-// A producer or worker process that kills itself at a named point: node doomed.ts JSON (see `Doom`). The points are put
-// around the ledger and the queues from outside, so that the library knows nothing of them.
+// A producer, worker or mover process that kills or stops itself at a named point: node doomed.ts JSON (see `Doom`). The
+// points are put around the ledger and the queues from outside, so that the library knows nothing of them.
 //
 // It keeps a diary in a folder: `runs` gets a line for each run; an effect makes a file named after its idempotency key,
 // which succeeds once a key, and a line in `effects` each time.
@@ -23,25 +23,46 @@ export type Point =
   | 'after-compare'
   | 'after-pin'
   | 'after-store'
+  | 'before-pin'
   | 'before-shadow'
+  | 'before-begin'
   | 'block'
+  | 'after-park'
+  | 'after-move'
+  | 'after-enqueue'
+  | 'after-arrive'
+  | 'after-drop'
 
 export interface Doom {
   readonly place: Place
   readonly diary: string
-  readonly role: 'worker' | 'producer'
+  readonly role: 'worker' | 'producer' | 'mover'
   readonly route: Route
   readonly sides: readonly Side[]
   readonly point: Point
+  /** `SIGSTOP`: it stands still there until somebody sends SIGCONT. Default `SIGKILL`. */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP'
+  /** Where a mover moves from; it goes on until SIGTERM with `follow`. */
+  readonly from?: Side
+  readonly follow?: boolean
+  /** Fails every attempt instead. */
+  readonly fails?: boolean
+  readonly migration?: Record<string, unknown>
   /** The job at which it dies. */
   readonly id: string
 }
 
 const doom = JSON.parse(process.argv[2] ?? '{}') as Doom
 
-function die(): never {
-  process.kill(process.pid, 'SIGKILL')
-  for (;;); // the signal is on its way
+/** Once: whoever was stopped and goes on does not stop again. */
+let doomedYet = false
+function die(): void {
+  if (doomedYet) return
+  doomedYet = true
+  const { signal = 'SIGKILL' } = doom
+  if (signal === 'SIGSTOP') process.stdout.write('stopping\n')
+  process.kill(process.pid, signal)
+  if (signal === 'SIGKILL') for (;;); // the signal is on its way
 }
 
 interface Asked {
@@ -55,12 +76,23 @@ const AFTER: Partial<Record<Point, keyof MigrationLedger>> = {
   'after-finish': 'finish',
   'after-compare': 'compare',
   'after-pin': 'pin',
+  'after-move': 'move',
+  'after-arrive': 'arrive',
 }
+
+/** After these operations of a queue on the doomed job's copy. */
+const AFTER_BACKEND: Partial<Record<Point, keyof Queue>> = { 'after-park': 'park', 'after-drop': 'dropParked' }
 
 function doomedLedger(spec: LedgerSpec): LedgerSpec {
   const watched = AFTER[doom.point]
   const migration = (ledger: MigrationLedger): MigrationLedger =>
     altered(ledger, (name, call) => {
+      if (doom.point === 'before-pin' && name === 'pin') {
+        return async (requests: readonly Asked[]) => {
+          if (requests.some(({ id }) => id === doom.id)) die()
+          return await (call as (all: readonly Asked[]) => Promise<unknown>)(requests)
+        }
+      }
       if (name !== watched) return call
       return async (requests: readonly Asked[]) => {
         const answers: unknown = await (call as (all: readonly Asked[]) => Promise<unknown>)(requests)
@@ -83,12 +115,20 @@ function doomedQueue(spec: QueueSpec): QueueSpec {
   const watch = (queue: Queue, shadow: boolean): Queue =>
     altered(queue, (name, value) => {
       if (name === 'shadow') return () => watch((value as () => Queue)(), true)
+      const after = AFTER_BACKEND[doom.point]
+      if (after !== undefined && name === after) {
+        return async (ids: readonly string[], ...more: never[]) => {
+          const answers: unknown = await (value as (...all: unknown[]) => Promise<unknown>)(ids, ...more)
+          if (ids.some((id) => id.includes(doom.id))) die()
+          return answers
+        }
+      }
       if (name !== 'enqueue') return value
       return async (jobs: readonly OutgoingJob[]) => {
         const ours = jobs.some(({ data }) => (data as { $cutover: { id: string } }).$cutover.id === doom.id)
         if (ours && shadow && doom.point === 'before-shadow') die()
         const answers = await (value as (all: readonly OutgoingJob[]) => Promise<readonly EnqueueAnswer[]>)(jobs)
-        if (ours && !shadow && doom.point === 'after-store') die()
+        if (ours && !shadow && (doom.point === 'after-store' || doom.point === 'after-enqueue')) die()
         return answers
       }
     })
@@ -103,7 +143,9 @@ const bed = {
 }
 const target = doom.route.startsWith('target') ? 1 : 0
 const shadow = doom.route.endsWith('shadowed') ? 1 : 0
-const config = configOf(bed, testFlags({ target, shadow }), { migration: { timeout: '10s', attempts: 2 } })
+const config = configOf(bed, testFlags({ target, shadow }), {
+  migration: { timeout: '10s', attempts: 2, ...doom.migration },
+})
 const cutover = await openCutover(config, { sweepEvery: '200ms' })
 
 async function handle(mail: Mail, ctx: import('../../src/execution/context.ts').JobContext): Promise<unknown> {
@@ -114,6 +156,8 @@ async function handle(mail: Mail, ctx: import('../../src/execution/context.ts').
     const until = performance.now() + 2500
     while (performance.now() < until); // no timer fires, no lease is renewed
   }
+  if (here && doom.point === 'before-begin') die()
+  if (doom.fails === true) throw new Error('it fails')
   await ctx.effect('store', { n: mail.n }, ({ idempotencyKey }) => {
     appendFileSync(join(doom.diary, 'effects'), `${idempotencyKey}\n`)
     const file = join(doom.diary, Buffer.from(idempotencyKey).toString('base64url'))
@@ -127,6 +171,14 @@ if (doom.role === 'worker') {
   for (const side of doom.sides) await cutover.work('mail', side, handle as never, { concurrency: 1 })
   process.stdout.write('ready\n')
   process.once('SIGTERM', () => void cutover.close({ timeout: '2s' }))
+} else if (doom.role === 'mover') {
+  const stop = new AbortController()
+  process.once('SIGTERM', () => stop.abort())
+  const from = doom.from ?? 'legacy'
+  const to = from === 'legacy' ? 'target' : 'legacy'
+  const result = await cutover.move('mail', { from, to, follow: doom.follow === true, signal: stop.signal })
+  process.stdout.write(`moved ${JSON.stringify(result)}\n`)
+  await cutover.close({ timeout: '2s' })
 } else {
   const { reason, duplicate, side } = await cutover.enqueue('mail', { n: 1 } as never, { id: doom.id })
   process.stdout.write(`sent ${JSON.stringify({ reason, duplicate, side })}\n`)
