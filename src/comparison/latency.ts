@@ -1,31 +1,12 @@
-// Into which bucket of a latency histogram does a time fall, and what do the buckets say about quantiles?
-//
-// Bucket `b` holds the times above edge `b − 1` up to edge `b`; each edge is 0.48 % above the one before. So "over edge
-// `a`" is exactly `bucket > a`, and histograms of any number of workers merge by addition.
+// What do the buckets of a latency histogram say about quantiles?
 
 import { CutoverError } from '../vocabulary/errors.ts'
+import { latencyEdge } from '../vocabulary/latency.ts'
 
-/** Logarithm of the growth from one edge to the next. */
-export const LATENCY_STEP: number = Math.log(1.1) / 20
-/** The bucket whose upper edge is 1 ms. */
-const ONE_MS = 900
-export const FIRST_BUCKET = 1
-export const LAST_BUCKET = 5600
+export { FIRST_BUCKET, LAST_BUCKET, LATENCY_STEP, latencyBucket, latencyEdge } from '../vocabulary/latency.ts'
 
 /** How many outcomes fell into which bucket. */
 export type LatencyCounts = ReadonlyMap<number, number>
-
-/** The bucket of a time in ms; times out of range (0, negative by clock skew, 200 days) go to the outermost buckets. */
-export function latencyBucket(ms: number): number {
-  if (Number.isNaN(ms)) throw new CutoverError('contradiction', 'a latency is NaN: a clock was not read')
-  if (ms <= 0) return FIRST_BUCKET
-  return Math.min(LAST_BUCKET, Math.max(FIRST_BUCKET, Math.ceil(Math.log(ms) / LATENCY_STEP) + ONE_MS))
-}
-
-/** Upper edge of a bucket in ms. */
-export function latencyEdge(bucket: number): number {
-  return Math.exp((bucket - ONE_MS) * LATENCY_STEP)
-}
 
 /** Adds histograms; the given ones stay as they are. */
 export function mergeLatencies(histograms: Iterable<LatencyCounts>): Map<number, number> {

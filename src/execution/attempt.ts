@@ -25,6 +25,7 @@ export interface Attempt {
   /** A failure that trying again cannot mend. */
   readonly fatal: boolean
   readonly runBucket: number
+  /** 0 for a later attempt. */
   readonly waitBucket: number
 }
 
@@ -60,7 +61,8 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
     error: ended.ok ? undefined : ended.error,
     fatal: !ended.ok && isFatal(ended.error),
     runBucket: latencyBucket(runMs),
-    waitBucket: latencyBucket(waitMs),
+    // a later attempt has waited for its backoff, not for a worker
+    waitBucket: run.context.attempt > 1 ? 0 : latencyBucket(waitMs),
   }
 }
 

@@ -4,6 +4,8 @@ import type { CompareOptions } from '../comparison/options.ts'
 import { compareOutcomes } from '../comparison/pair.ts'
 import type { CompareRequest, MigrationLedger, PairState } from '../ports/ledger.ts'
 import { sideOf } from '../vocabulary/job.ts'
+import { latencyBucket } from '../vocabulary/latency.ts'
+import type { Outcome } from '../vocabulary/outcome.ts'
 
 /** What can be compared now: primary with shadow, and the run on legacy with the control; a pair never waits for a control. */
 export function comparisonsOf(id: string, pair: PairState, options: CompareOptions<unknown>): CompareRequest[] {
@@ -16,6 +18,7 @@ export function comparisonsOf(id: string, pair: PairState, options: CompareOptio
       id,
       which: 'pair',
       comparison: compareOutcomes({ legacy: onLegacy, target: onTarget, options }),
+      ...timesOf(onLegacy, onTarget),
     })
   }
   if (pair.controlVerdict === 'open' && onLegacy !== undefined && control !== undefined) {
@@ -26,6 +29,12 @@ export function comparisonsOf(id: string, pair: PairState, options: CompareOptio
     })
   }
   return requests
+}
+
+/** Only where both ran: what a backend gave up, or what was started too often, has no version and took no time. */
+function timesOf(legacy: Outcome, target: Outcome): Pick<CompareRequest, 'times'> {
+  if (legacy.version === '' || target.version === '') return {}
+  return { times: { legacy: latencyBucket(legacy.runMs), target: latencyBucket(target.runMs) } }
 }
 
 export interface PairComparerOptions {

@@ -112,9 +112,12 @@ export class RunContext {
     } as JobContext
   }
 
-  /** Time spent inside effects so far, ms; overlapping ones count once. */
+  /**
+   * Time spent inside `ctx.effect` so far, ms: waiting for the ledger to allow it and what a shadow does in its place, too.
+   * Overlapping ones count once, one that is under way up to now.
+   */
   get effectMs(): number {
-    return this.#effectMs
+    return this.#inEffects === 0 ? this.#effectMs : this.#effectMs + performance.now() - this.#effectSince
   }
 
   /** Time spent waiting for the ledger to allow effects, ms, until now. */
@@ -163,8 +166,24 @@ export class RunContext {
     run: (call: EffectCall) => unknown,
     inShadow?: () => unknown,
   ): Promise<unknown> {
-    const { id, arm, migration } = this.#options
     this.#refuseIfOver(name)
+    if (this.#inEffects === 0) this.#effectSince = performance.now()
+    this.#inEffects += 1
+    try {
+      return await this.#inEffect(name, recorded, run, inShadow)
+    } finally {
+      this.#inEffects -= 1
+      if (this.#inEffects === 0) this.#effectMs += performance.now() - this.#effectSince
+    }
+  }
+
+  async #inEffect(
+    name: string,
+    recorded: unknown,
+    run: (call: EffectCall) => unknown,
+    inShadow?: () => unknown,
+  ): Promise<unknown> {
+    const { id, arm, migration } = this.#options
     const ordinal = (this.#ordinals.get(name) ?? 0) + 1
     this.#ordinals.set(name, ordinal)
     this.effects.push({ name, recorded: encodeValue(recorded, { refused: 'note' }).json })
@@ -185,8 +204,6 @@ export class RunContext {
   }
 
   async #perform(run: (call: EffectCall) => unknown, idempotencyKey: string): Promise<unknown> {
-    if (this.#inEffects === 0) this.#effectSince = performance.now()
-    this.#inEffects += 1
     try {
       const signal = (): AbortSignal => this.#signal
       return await run({
@@ -198,9 +215,6 @@ export class RunContext {
     } catch (cause) {
       this.effectFailed = true
       throw cause
-    } finally {
-      this.#inEffects -= 1
-      if (this.#inEffects === 0) this.#effectMs += performance.now() - this.#effectSince
     }
   }
 

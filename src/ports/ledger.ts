@@ -10,6 +10,7 @@ import type { Dials } from '../vocabulary/dials.ts'
 import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
 import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
 import type { ProbeRecord, StoredProbe } from '../vocabulary/probe.ts'
+import type { DifferenceArray, PairMeasure } from './pair-times.ts'
 import type { ScheduleLedger } from './schedules.ts'
 
 /** Major version of the ledger's stored form. `open` migrates forward by adding only and refuses a newer one. */
@@ -49,6 +50,8 @@ export interface RowStamp {
   readonly dueAt: number
   /** First counted job of its key in this epoch; the units of the gates. */
   readonly firstOfKey: boolean
+  /** First of its key in this epoch that is due on this UTC day; every first of its key is one. */
+  readonly firstOfDay: boolean
   /** Key hash mod 64. */
   readonly group: number
   readonly fenced: boolean
@@ -117,10 +120,12 @@ export interface PinRequest {
   readonly delayMs: number
   readonly maxAttempts: number
   /**
-   * Key hash mod 2^20, the bit of the first-of-key test; undefined when the key is the id (always first). -1: this
-   * producer has had the key in this epoch, it is not the first and nothing is tested.
+   * Key hash mod 2^20, the bit of the first-of-key tests, of the epoch and of the day; undefined when the key is the id
+   * (always first). -1: this producer has had the key in this epoch and on this day, nothing is tested.
    */
   readonly keySlot?: number
+  /** This producer has had the key in this epoch: only the day is tested. */
+  readonly keySeen?: boolean
   /** Key hash mod 64. */
   readonly group: number
   /** This shadowed job also gets a control. */
@@ -205,7 +210,7 @@ export interface FinishRequest {
   /** A failure that no further attempt may follow, whatever the row says. */
   readonly fatal: boolean
   readonly effectFailed: boolean
-  /** Latency buckets (`comparison/latency.ts`) of run and wait time. */
+  /** Latency buckets (`vocabulary/latency.ts`) of run and wait time; no wait time: 0 (a later attempt has waited for its backoff). */
   readonly runBucket: number
   readonly waitBucket: number
   /** Set when the run went on without the ledger and is reported after the fact: inserts an absent row. */
@@ -245,6 +250,8 @@ export interface CompareRequest {
   /** `pair`: primary and shadow. `control`: the run on legacy and the control. */
   readonly which: 'pair' | 'control'
   readonly comparison: Comparison
+  /** Of a pair whose runs both took time: the latency buckets of their run times. */
+  readonly times?: Readonly<Record<Side, number>>
 }
 
 export interface UnpinOptions {
@@ -416,6 +423,13 @@ export type Family = 'job' | 'key' | 'key-day' | 'excluded' | 'late'
 /** `family/measure`, e.g. `job/ok.target`; the measures are listed in `row-rules.ts`. */
 export type CountKey = `${Family}/${string}`
 
+/**
+ * How a ledger files: each increment once. `of-key` is read as `key`, `key-day` and `job`; `of-day` as `key-day` and
+ * `job`; `again` as `job` (`families.ts`).
+ */
+export type StoredFamily = 'again' | 'of-day' | 'of-key' | 'excluded' | 'late'
+export type StoredKey = `${StoredFamily}/${string}`
+
 export interface TallyBucket {
   readonly epoch: number
   /** Start of the bucket of due time, and its width: rolled-up buckets are wider. */
@@ -424,11 +438,42 @@ export interface TallyBucket {
   readonly counts: Readonly<Record<CountKey, number>>
 }
 
-/** Latency histograms: name `run.primary.legacy`, `run.shadow.target`, `run.control.legacy`, `wait.legacy`, … → bucket → n. */
+/**
+ * Latency histograms: name `run.primary.legacy`, `run.shadow.target`, `run.control.legacy`, `wait.legacy`, … → bucket →
+ * n. No outcome is in two of them that have the same name.
+ */
 export interface Histogram {
   readonly epoch: number
   readonly name: string
+  readonly family: StoredFamily
+  /** Of closed tally buckets; a gate reads no other. */
+  readonly closed: boolean
   readonly counts: ReadonlyMap<number, number>
+}
+
+/** Run times of complete pairs in closed buckets, as `ports/pair-times.ts` counts them; ignored pairs are not among them. */
+export interface PairTimes extends Readonly<Record<PairMeasure, DifferenceArray>> {
+  readonly epoch: number
+  readonly family: StoredFamily
+  readonly ratio: number
+  /** Legacy's bucket → n. */
+  readonly legacy: ReadonlyMap<number, number>
+}
+
+/** Width of what `RecentCounts` are counted in. */
+export const RECENT_MS = 60_000
+/** How long they are kept. */
+export const RECENT_KEPT_MS = 3_600_000
+
+/**
+ * What gates without a watermark read, by the minute in which it happened: primaries that ended (`settled.SIDE`), those
+ * that failed (`failed.SIDE`, on target also `failed.group.N` by key group), and how long copies on target waited for
+ * their first attempt (`wait.N`, N a wait class of `vocabulary/latency.ts`). Only of jobs that gates judge.
+ */
+export interface RecentCounts {
+  readonly epoch: number
+  readonly start: number
+  readonly counts: Readonly<Record<string, number>>
 }
 
 /** Differences grouped over pairs of one kind; `path` has `*` for array positions. */
@@ -456,6 +501,11 @@ export interface Gauges {
   /** Verdict open. */
   readonly pairsOpen: number
   readonly controlsOpen: number
+  /**
+   * When the oldest job that waits on target for its first run was due, in whole seconds; null: none waits. Moved jobs
+   * do not count, and it may lie ahead.
+   */
+  readonly oldestReadyAt: number | null
 }
 
 /** Everything that a gate or a report reads, from one consistent read. */
@@ -466,6 +516,8 @@ export interface Snapshot {
   readonly epochs: readonly EpochRecord[]
   readonly buckets: readonly TallyBucket[]
   readonly histograms: readonly Histogram[]
+  readonly pairTimes: readonly PairTimes[]
+  readonly recent: readonly RecentCounts[]
   readonly differences: readonly DifferenceGroup[]
   readonly gauges: Gauges
 }
@@ -491,6 +543,8 @@ export interface EpochRecord {
   readonly versions: Readonly<Partial<Record<Side, string>>>
   /** Fingerprint of what else changes the meaning of counts: deadline, compare rules, plan. */
   readonly rules: string
+  /** Latency ratios that the plan's gates ask for; default `DEFAULT_RATIOS`. */
+  readonly ratios?: readonly number[]
   readonly latched: boolean
   readonly by: string
 }
@@ -555,6 +609,7 @@ export interface EpochRequest {
   readonly flagRevision: string
   readonly versions: Readonly<Partial<Record<Side, string>>>
   readonly rules: string
+  readonly ratios?: readonly number[]
   readonly by: string
 }
 
@@ -607,6 +662,8 @@ export interface PresenceRecord extends Presence {
   readonly gone: boolean
 }
 export const PRESENCE_TTL_MS = 5000
+/** A clock that moved further than this against another one was set. */
+export const CLOCK_JUMP_MS = 10_000
 
 export interface PresenceLedger {
   /** Heartbeat; answers the control state, so that one call a second keeps a process current. */

@@ -5,7 +5,16 @@
 // whoever meets it, so a move that was committed needs nothing from the side that the job has left.
 
 import type { DiscardAnswer, JobRow, MoveAnswer, MoveRefusal, MoveRequest, RowStamp } from './ledger.ts'
-import { type Change, cancelled, emptyRow, file, isFailed, MEASURES, type RuleEnvironment } from './row-rules.ts'
+import {
+  type Change,
+  cancelled,
+  emptyRow,
+  file,
+  isFailed,
+  MEASURES,
+  type RuleEnvironment,
+  withdrawn,
+} from './row-rules.ts'
 
 export function move(row: JobRow | undefined, request: MoveRequest, env: RuleEnvironment): Change<MoveAnswer> {
   if (row === undefined) return insertMoving(request, env)
@@ -74,7 +83,7 @@ function takenOut(row: JobRow, { to, leaseMs }: MoveRequest, { now }: RuleEnviro
 }
 
 function verdictCounts(row: JobRow, env: RuleEnvironment): Change<unknown>['counts'] {
-  const measures: string[] = []
+  const measures = withdrawn(row)
   if (row.verdict === 'open') measures.push(MEASURES.verdictMoved('pair'))
   if (row.controlVerdict === 'open') measures.push(MEASURES.verdictMoved('control'))
   return file(row, measures, env)
@@ -90,6 +99,7 @@ function insertMoving(request: MoveRequest, env: RuleEnvironment): Change<MoveAn
     epoch,
     dueAt,
     firstOfKey: false,
+    firstOfDay: false,
     group: 0,
     fenced,
     adopted,

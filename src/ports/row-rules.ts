@@ -3,18 +3,18 @@
 // The SQLite ledger runs these functions inside its transaction; the Redis ledger's Lua says the same again, held to
 // these by the contract suite. Rows are never changed in place.
 
-import type { ErrorSplit } from '../vocabulary/comparison.ts'
+import type { ComparisonClass, ErrorSplit } from '../vocabulary/comparison.ts'
 import { type Arm, DOUBTS, isShadowed, otherSide, type Side, sideOf, sideOfArm } from '../vocabulary/job.ts'
+import { waitClass } from '../vocabulary/latency.ts'
 import type { Outcome, StoredError } from '../vocabulary/outcome.ts'
+import type { TimeEntry } from './latency-log.ts'
 import type {
   BeginRequest,
   CancelAnswer,
   ClaimAnswer,
   ClaimRequest,
   CompareRequest,
-  CountKey,
   ExtendRequest,
-  Family,
   FinishAnswer,
   FinishClass,
   FinishRequest,
@@ -25,7 +25,10 @@ import type {
   PinAnswer,
   PinRequest,
   RowStamp,
+  StoredFamily,
+  StoredKey,
   UnpinOptions,
+  Verdict,
 } from './ledger.ts'
 
 /** The measures, each `name.side` but for those of pairs and controls; `CountKey` is `family/measure`. */
@@ -38,13 +41,18 @@ export const MEASURES = {
   unflagged: (side: Side): string => `unflagged.${side}`,
   settled: (cls: FinishClass, side: Side): string => `${cls}.${side}`,
   effectFailed: (side: Side): string => `effect-failed.${side}`,
-  failedGroup: (side: Side, group: number): string => `failed.group.${side}.${group}`,
   retried: (side: Side): string => `retried.${side}`,
   zombie: (side: Side): string => `zombie.${side}`,
   twice: 'finished-twice',
   unrecorded: (side: Side): string => `unrecorded.${side}`,
+  /** Once a process that saw the ledger's clock jump, in the epoch in which it did. */
+  clockJumped: 'clock-jumped',
   shadowWanted: (side: Side): string => `shadow.wanted.${side}`,
   shadowShed: (side: Side): string => `shadow.shed.${side}`,
+  /** Shed because the job itself was refused; a part of what was shed. */
+  shadowRefused: (side: Side): string => `shadow.refused.${side}`,
+  /** Was not there when its job was cancelled or moved: nobody waits for it any more. */
+  shadowWithdrawn: (side: Side): string => `shadow.withdrawn.${side}`,
   shadowEnded: (ok: boolean, side: Side): string => `shadow.${ok ? 'ok' : 'failed'}.${side}`,
   controlWanted: 'control.wanted',
   controlShed: 'control.shed',
@@ -53,6 +61,12 @@ export const MEASURES = {
   errors: (split: Exclude<ErrorSplit, 'none'>): string => `pair.errors.${split}`,
   /** `side`: where the run that never came should have run. */
   orphaned: (which: 'pair' | 'control', side: Side): string => `${which}.orphaned.${side}`,
+  /** A pair that was closed because its job was cancelled; a part of those orphaned. */
+  pairCancelled: 'pair.cancelled',
+  /** Primary, shadow and control of a job, all compared: which of the two copies differed from the run on legacy. */
+  triple: (pair: boolean, control: boolean): string => `triple.${TRIPLES[Number(pair)]?.[Number(control)]}`,
+  /** Will never be complete, and it is nobody's fault: a part was shed, ignored, moved, cancelled or refused. */
+  tripleOut: 'triple.out',
   lateOutcome: (arm: Arm): string => `late-outcome.${arm}`,
   /** Filed as what the job was until then; what comes after is `excluded`. */
   movedOut: (side: Side): string => `moved-out.${side}`,
@@ -68,6 +82,20 @@ export const MEASURES = {
   backlogLooks: 'backlog.looks',
 } as const
 
+/** By whether target differs, and whether the control does. */
+const TRIPLES = [
+  ['neither', 'control-only'],
+  ['target-only', 'both'],
+] as const
+
+/** What happened within the last minutes, whenever the job was due; see `RecentCounts`. */
+export const RECENT = {
+  settled: (side: Side): string => `settled.${side}`,
+  failed: (side: Side): string => `failed.${side}`,
+  failedGroup: (group: number): string => `failed.group.${group}`,
+  waited: (wait: number): string => `wait.${wait}`,
+} as const
+
 export interface RuleEnvironment {
   readonly now: number
   readonly settings: LedgerSettings
@@ -79,9 +107,11 @@ export interface Change<Answer> {
   readonly row?: JobRow
   readonly removed?: boolean
   /** Each + 1, in the bucket of the row's due time and the row's epoch. */
-  readonly counts: readonly CountKey[]
-  /** Latency to add: histogram name and bucket. */
-  readonly latencies?: readonly { readonly name: string; readonly bucket: number }[]
+  readonly counts: readonly StoredKey[]
+  /** Times to add, under the row's family (`familyOf`), in the same bucket. */
+  readonly times?: readonly TimeEntry[]
+  /** Each + 1, in this minute and the row's epoch. */
+  readonly recent?: readonly string[]
 }
 
 export function bucketStart(dueAt: number, settings: LedgerSettings): number {
@@ -114,18 +144,22 @@ export function isSettled(row: JobRow): boolean {
 /** What an increment of a row is filed by. */
 export type Filed = Pick<JobRow, 'stamp' | 'gen'>
 
-/** The families under which an increment for this row is filed; a job that was moved is judged by no gate. */
-export function familiesOf({ stamp, gen }: Filed, env: RuleEnvironment): readonly Family[] {
-  if (isClosed(stamp.dueAt, env)) return ['late']
-  if (gen > 0 || stamp.adopted || DOUBTS.has(stamp.reason)) return ['excluded']
-  return stamp.firstOfKey ? ['job', 'key'] : ['job']
+/** A job that no gate judges, because it was not sent by the flag alone or did not stay where it was sent. */
+function isExcluded({ stamp, gen }: Filed): boolean {
+  return gen > 0 || stamp.adopted || DOUBTS.has(stamp.reason)
 }
 
-export function file(row: Filed, measures: readonly string[], env: RuleEnvironment): CountKey[] {
-  const families = familiesOf(row, env)
-  const keys: CountKey[] = []
-  for (const measure of measures) for (const family of families) keys.push(`${family}/${measure}`)
-  return keys
+/** The family under which an increment for this row is filed; a job that was moved is judged by no gate. */
+export function familyOf(row: Filed, env: RuleEnvironment): StoredFamily {
+  const { stamp } = row
+  if (isClosed(stamp.dueAt, env)) return 'late'
+  if (isExcluded(row)) return 'excluded'
+  return stamp.firstOfKey ? 'of-key' : stamp.firstOfDay ? 'of-day' : 'again'
+}
+
+export function file(row: Filed, measures: readonly string[], env: RuleEnvironment): StoredKey[] {
+  const family = familyOf(row, env)
+  return measures.map((measure): StoredKey => `${family}/${measure}`)
 }
 
 function pairOf(row: JobRow): PairState | undefined {
@@ -152,11 +186,16 @@ function pinAnswer(row: JobRow, status: PinAnswer['status']): PinAnswer {
   return { status, state: row.state, side: row.side, gen: row.gen, route, reason, epoch, dueAt, fenced, ...copies }
 }
 
-/** `firstOfKey`: the answer of the first-of-key test, made only when the row is absent. */
+/** The answers of the first-of-key tests, which are made only when the row is absent. */
+export interface First {
+  readonly ofKey: boolean
+  readonly ofDay: boolean
+}
+
 export function pin(
   row: JobRow | undefined,
   request: PinRequest,
-  firstOfKey: boolean,
+  first: First,
   env: RuleEnvironment,
 ): Change<PinAnswer> {
   if (row !== undefined) {
@@ -171,7 +210,8 @@ export function pin(
     reason: request.reason,
     epoch: request.epoch,
     dueAt: env.now + request.delayMs,
-    firstOfKey,
+    firstOfKey: first.ofKey,
+    firstOfDay: first.ofKey || first.ofDay,
     group: request.group,
     fenced: true,
     adopted: false,
@@ -205,17 +245,27 @@ export function neverStarted(row: JobRow): boolean {
   return row.state === 'open' && row.gen === 0 && row.startedAt === undefined
 }
 
+/** Waits on target for its first run; a moved job has waited elsewhere, too, and does not count. */
+export function isReady(row: JobRow): boolean {
+  return row.side === 'target' && neverStarted(row)
+}
+
 export function unpin(
   row: JobRow | undefined,
   { evenIfShared = false }: UnpinOptions,
   env: RuleEnvironment,
 ): Change<undefined> {
-  if (row === undefined || !neverStarted(row) || (row.shared === true && !evenIfShared)) {
+  // a copy is sent only after its job was accepted
+  const accepted = row?.slots.shadow !== undefined || row?.slots.control !== undefined
+  if (row === undefined || accepted || !neverStarted(row) || (row.shared === true && !evenIfShared)) {
     return { answer: undefined, counts: [] }
   }
   const measures = [MEASURES.refused(row.side)]
-  if (row.verdict === 'open') measures.push(MEASURES.shadowShed(otherSide(row.side)))
+  if (row.verdict === 'open') {
+    measures.push(MEASURES.shadowShed(otherSide(row.side)), MEASURES.shadowRefused(otherSide(row.side)))
+  }
   if (row.controlVerdict === 'open') measures.push(MEASURES.controlShed)
+  if (isTripleOpen(row)) measures.push(MEASURES.tripleOut)
   return { answer: undefined, removed: true, counts: file(row, measures, env) }
 }
 
@@ -227,6 +277,7 @@ export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnv
     epoch: request.epoch,
     dueAt: request.dueAt,
     firstOfKey: false,
+    firstOfDay: false,
     group: request.group,
     fenced: false,
     adopted: false,
@@ -314,6 +365,7 @@ function insertClaimed(request: ClaimRequest, env: RuleEnvironment): Change<Clai
     epoch,
     dueAt,
     firstOfKey: false,
+    firstOfDay: false,
     group: 0,
     fenced: false,
     adopted,
@@ -341,7 +393,7 @@ function failForStarts(row: JobRow, env: RuleEnvironment): Change<ClaimAnswer> {
   }
   const outcome: Outcome = { ok: false, error, effects: [], waitMs: 0, runMs: 0, attempts: row.starts, version: '' }
   const settled = settle(row, 'failed', outcome, env)
-  return { answer: { status: 'finished', class: 'failed', outcome }, row: settled.row, counts: settled.counts }
+  return { answer: { status: 'finished', class: 'failed', outcome }, ...settled }
 }
 
 export function begin(row: JobRow | undefined, request: BeginRequest): Change<boolean> {
@@ -378,9 +430,8 @@ function settle(
   cls: FinishClass,
   outcome: Outcome | undefined,
   env: RuleEnvironment,
-): { row: JobRow; counts: CountKey[] } {
+): { row: JobRow; counts: StoredKey[]; recent: readonly string[] } {
   const measures = [MEASURES.settled(cls, row.side)]
-  if (cls === 'failed' || cls === 'backend-failed') measures.push(MEASURES.failedGroup(row.side, row.stamp.group))
   if (row.verdict === 'orphaned' && row.slots.primary === undefined) measures.push(MEASURES.lateOutcome('primary'))
   const next: JobRow = {
     ...(row.lostAt === undefined && row.shared === undefined ? row : plain(row)),
@@ -390,7 +441,20 @@ function settle(
     leaseUntil: 0,
     slots: outcome === undefined ? row.slots : { ...row.slots, primary: outcome },
   }
-  return { row: dropSlots(next), counts: file(row, measures, env) }
+  return { row: dropSlots(next), counts: file(row, measures, env), recent: recentEnd(row, cls) }
+}
+
+function recentEnd(row: JobRow, cls: FinishClass): readonly string[] {
+  if (cls === 'cancelled' || isExcluded(row)) return []
+  const { side, stamp } = row
+  if (cls === 'ok') return [RECENT.settled(side)]
+  const group = side === 'target' ? [RECENT.failedGroup(stamp.group)] : []
+  return [RECENT.settled(side), RECENT.failed(side), ...group]
+}
+
+/** How long a copy on target waited for its first attempt. */
+function recentWait(row: JobRow, side: Side, waitBucket: number): readonly string[] {
+  return side === 'target' && waitBucket > 0 && !isExcluded(row) ? [RECENT.waited(waitClass(waitBucket))] : []
 }
 
 export function finish(row: JobRow | undefined, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
@@ -443,10 +507,11 @@ function ended(row: JobRow, cls: FinishClass, request: FinishRequest, env: RuleE
     answer: finishedAnswer(settled.row),
     row: settled.row,
     counts: [...settled.counts, ...extra],
-    latencies: [
+    times: [
       { name: `run.primary.${row.side}`, bucket: request.runBucket },
-      { name: `wait.${row.side}`, bucket: request.waitBucket },
+      ...(request.waitBucket > 0 ? [{ name: `wait.${row.side}`, bucket: request.waitBucket }] : []),
     ],
+    recent: [...settled.recent, ...recentWait(row, row.side, request.waitBucket)],
   }
 }
 
@@ -461,6 +526,7 @@ function finishUnrecorded(
     epoch: absent.epoch,
     dueAt: absent.dueAt,
     firstOfKey: false,
+    firstOfDay: false,
     group: 0,
     fenced: false,
     adopted: absent.adopted,
@@ -505,7 +571,8 @@ function finishCopy(
     answer: { status: 'finished', class: cls, ...(filled === undefined ? {} : { pair: filled }) },
     row: next,
     counts: file(row, [measure], env),
-    latencies: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
+    times: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
+    recent: recentWait(row, request.side, request.waitBucket),
   }
 }
 
@@ -544,18 +611,59 @@ export function shed(row: JobRow | undefined, which: 'pair' | 'control', env: Ru
     return { answer: undefined, counts: [] }
   }
   const shadowSide = sideOfArm(row.stamp.route, 'shadow')
-  const measure = which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed
-  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row, [measure], env) }
+  const measures = [which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed]
+  if (isTripleOpen(row)) measures.push(MEASURES.tripleOut)
+  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row, measures, env) }
 }
 
 export function compare(row: JobRow | undefined, request: CompareRequest, env: RuleEnvironment): Change<boolean> {
   if (row === undefined || verdictOf(row, request.which) !== 'open') return { answer: false, counts: [] }
   const filled = filledOf(row, request.which)
   if (!filled.first || !filled.second) return { answer: false, counts: [] }
-  const { class: cls, errors } = request.comparison
-  const measures = [MEASURES.compared(request.which, cls)]
-  if (request.which === 'pair' && errors !== 'none') measures.push(MEASURES.errors(errors))
-  return { answer: true, row: close(row, request.which, cls), counts: file(row, measures, env) }
+  const { which, times, comparison } = request
+  const { class: cls, errors } = comparison
+  const measures = [MEASURES.compared(which, cls)]
+  if (which === 'pair' && errors !== 'none') measures.push(MEASURES.errors(errors))
+  const triple = tripleMeasure(row, which, cls)
+  if (triple !== undefined) measures.push(triple)
+  const timed = which === 'pair' && cls !== 'ignored' && times !== undefined
+  return {
+    answer: true,
+    row: close(row, which, cls),
+    counts: file(row, measures, env),
+    ...(timed ? { times: [{ name: 'pair', bucket: times.legacy, target: times.target }] } : {}),
+  }
+}
+
+/** Not yet complete, and it may still be. */
+export function isTripleOpen({ verdict, controlVerdict }: JobRow): boolean {
+  const may = (each: Verdict): boolean => each === 'open' || isCompared(each)
+  const complete = isCompared(verdict) && isCompared(controlVerdict)
+  return may(verdict) && may(controlVerdict) && !complete
+}
+
+function isCompared(verdict: Verdict): boolean {
+  return verdict === 'matched' || verdict === 'mismatched'
+}
+
+/** What the comparison `which`, which came to `cls`, makes of the triple. */
+function tripleMeasure(row: JobRow, which: 'pair' | 'control', cls: ComparisonClass): string | undefined {
+  if (!isTripleOpen(row)) return undefined
+  if (cls === 'ignored') return MEASURES.tripleOut
+  const other = which === 'pair' ? row.controlVerdict : row.verdict
+  if (!isCompared(other)) return undefined
+  const [differs, otherDiffers] = [cls === 'mismatched', other === 'mismatched']
+  return which === 'pair' ? MEASURES.triple(differs, otherDiffers) : MEASURES.triple(otherDiffers, differs)
+}
+
+/** What a job that is cancelled or moved leaves of its pair and its triple. */
+export function withdrawn(row: JobRow): string[] {
+  const measures: string[] = []
+  if (row.verdict === 'open' && row.slots.shadow === undefined) {
+    measures.push(MEASURES.shadowWithdrawn(sideOfArm(row.stamp.route, 'shadow')))
+  }
+  if (isTripleOpen(row)) measures.push(MEASURES.tripleOut)
+  return measures
 }
 
 /** Whether a pair (or control) may be called orphaned now. */
@@ -586,7 +694,8 @@ export function cancel(row: JobRow | undefined, env: RuleEnvironment): Change<Ca
 
 /** The end of an unfinished row that will not run, whatever copies are left of it. */
 export function cancelled(row: JobRow, env: RuleEnvironment): Omit<Change<unknown>, 'answer'> {
-  const measures: string[] = []
+  const measures = withdrawn(row)
+  if (row.verdict === 'open') measures.push(MEASURES.pairCancelled)
   let closed = row
   for (const which of ['pair', 'control'] as const) {
     if (verdictOf(row, which) !== 'open') continue
@@ -597,14 +706,14 @@ export function cancelled(row: JobRow, env: RuleEnvironment): Omit<Change<unknow
   const settled = settle({ ...closed, seenArms: COPIES }, 'cancelled', undefined, env)
   const late: string = MEASURES.lateOutcome('primary')
   const counts = settled.counts.filter((key) => !key.endsWith(`/${late}`))
-  return { row: settled.row, counts: [...counts, ...file(row, measures, env)] }
+  return { ...settled, counts: [...counts, ...file(row, measures, env)] }
 }
 
 export function closeFailed(row: JobRow | undefined, error: StoredError, env: RuleEnvironment): Change<boolean> {
   if (row === undefined || row.state === 'finished' || row.state === 'moving') return { answer: false, counts: [] }
   const outcome: Outcome = { ok: false, error, effects: [], waitMs: 0, runMs: 0, attempts: row.starts, version: '' }
   const settled = settle(row, 'backend-failed', outcome, env)
-  return { answer: true, row: settled.row, counts: settled.counts }
+  return { answer: true, ...settled }
 }
 
 export function markLost(row: JobRow | undefined, lost: boolean, env: RuleEnvironment): Change<boolean> {

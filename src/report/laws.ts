@@ -2,7 +2,7 @@
 //
 // A broken law is a bug in a ledger or a corrupted store. It is reported, never repaired or hidden.
 
-import type { Gauges, Snapshot } from '../ports/ledger.ts'
+import type { Family, Gauges, Snapshot } from '../ports/ledger.ts'
 import { ROUTES, SIDES } from '../vocabulary/job.ts'
 import type { Contradiction, MigrationReport, PairCounts } from './model.ts'
 import { GATHERED_PATH } from './pairs.ts'
@@ -118,6 +118,12 @@ function partLaws({ sides, latency, differences, comparisons, noise }: Numbers):
   return laws
 }
 
+/** Families of which the first is a part of the second. */
+const PARTS: readonly (readonly [Family, Family])[] = [
+  ['key', 'key-day'],
+  ['key-day', 'job'],
+]
+
 function counterLaws(sums: Sums, { gauges }: Snapshot): Contradiction[] {
   const found: Contradiction[] = []
   const whole = (name: string, n: number): void => {
@@ -126,11 +132,15 @@ function counterLaws(sums: Sums, { gauges }: Snapshot): Contradiction[] {
   }
   for (const [key, n] of sums.entries()) {
     whole(key, n)
-    if (!key.startsWith('key/')) continue
-    const job = sums.in('job', key.slice('key/'.length))
-    if (n > job) found.push({ law: `${key} is a part of job/${key.slice('key/'.length)}`, expected: job, found: n })
+    for (const [family, whole] of PARTS) {
+      if (!key.startsWith(`${family}/`)) continue
+      const measure = key.slice(family.length + 1)
+      const of = sums.in(whole, measure)
+      if (n > of) found.push({ law: `${key} is a part of ${whole}/${measure}`, expected: of, found: n })
+    }
   }
   for (const [name, value] of Object.entries(gauges) as [keyof Gauges, Gauges[keyof Gauges]][]) {
+    if (value === null) continue
     if (typeof value === 'number') whole(`gauge ${name}`, value)
     else for (const side of SIDES) whole(`gauge ${name}.${side}`, value[side])
   }

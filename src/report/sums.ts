@@ -93,5 +93,6 @@ export function readableGauges(gauges: Gauges): Gauges {
     overdue: readable(gauges.overdue),
     pairsOpen: readable(gauges.pairsOpen),
     controlsOpen: readable(gauges.controlsOpen),
+    oldestReadyAt: gauges.oldestReadyAt,
   }
 }

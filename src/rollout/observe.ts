@@ -13,12 +13,14 @@ import {
   assigned,
   canaryErrors,
   controls,
+  EXCESS,
   LOST,
   legacyFailures,
   MISMATCH,
   PAIRED_ERRORS,
   shedding,
 } from './observe/readings.ts'
+import { latencyObserved, oldestReadyMs, queueWaitCounts, tripwireCounts } from './observe/times.ts'
 import { type Plan, type RatioGate, type Stage, testsOf, type Unit } from './plan/types.ts'
 
 export interface StageQuestion {
@@ -35,6 +37,8 @@ export interface StageQuestion {
   /** One entry a configured server. */
   readonly mcp?: readonly McpCounts[]
   readonly conditions?: StageConditions
+  /** The reader has seen the ledger's clock jump since it looked last; what processes saw is in the counts. */
+  readonly clockJumped?: boolean
 }
 
 /** What of the stage's gates the snapshot has no counts for is absent, and holds. */
@@ -43,27 +47,53 @@ export function stageCounts(snapshot: Snapshot, question: StageQuestion): StageC
   const epoch = question.epoch ?? snapshot.control.epoch.epoch
   const closed = new ClosedBuckets(snapshot, epoch)
   const startedAt = snapshot.epochs.find((record) => record.epoch === epoch)?.startedAt ?? snapshot.now
+  const contradictions = clockTrouble(snapshot, { epoch, startedAt, clockJumped: question.clockJumped ?? false })
   return {
     levels: { alpha: plan.alpha, attempt, tests: testsOf(plan) },
     ...comparisonCounts(stage, closed),
     ...errorCounts(stage, closed, question),
     ...latencyCounts(stage, snapshot, epoch),
-    ...(stage.gates.lost === undefined
+    // after a jump of the clock nobody knows which jobs have had their deadline
+    ...(stage.gates.lost === undefined || contradictions.length > 0
       ? {}
       : { lost: closed.observe(stage.gates.lost.unit, stage.gates.lost.minUnits, LOST) }),
     shed: closed.total('job', shedding),
     // per key whatever the unit: jobs of one key go the same way and would raise false alarms
     sampleRatio: closed.total('key', assigned),
     duplicates: { twice: finishedTwice(snapshot, question.since ?? epoch) },
+    tripwire: tripwireCounts(snapshot, epoch),
+    queueWait: queueWaitCounts(snapshot, epoch, stage.gates.plain.queueWaitMs),
+    backlog: { ageMs: oldestReadyMs(snapshot) },
     ...(mcp === undefined ? {} : { mcp }),
     soakedMs: snapshot.now - startedAt,
-    conditions,
+    conditions: contradictions.length === 0 ? conditions : { ...conditions, contradictions },
   }
+}
+
+function clockTrouble(
+  snapshot: Snapshot,
+  {
+    epoch,
+    startedAt,
+    clockJumped,
+  }: { readonly epoch: number; readonly startedAt: number; readonly clockJumped: boolean },
+): string[] {
+  const found: string[] = []
+  if (startedAt > snapshot.now) found.push("the epoch began in the future of the ledger's clock")
+  if (clockJumped || sawClockJump(snapshot, epoch)) found.push("the ledger's clock jumped in this epoch")
+  return found
+}
+
+/** A process noted that the ledger's clock jumped in this epoch. */
+export function sawClockJump({ buckets }: Snapshot, epoch: number): boolean {
+  const key: CountKey = `excluded/${MEASURES.clockJumped}`
+  return buckets.some((bucket) => bucket.epoch === epoch && (bucket.counts[key] ?? 0) > 0)
 }
 
 function comparisonCounts({ gates: { mismatch }, control }: Stage, closed: ClosedBuckets): Partial<StageCounts> {
   if (mismatch === undefined) return {}
-  const { unit, minUnits } = mismatch
+  const { unit, minUnits, against } = mismatch
+  if (against === 'control') return { excessMismatch: closed.observe(unit, minUnits, EXCESS) }
   const observed = closed.observe(unit, minUnits, MISMATCH)
   return { mismatch: { ...observed, ...(control > 0 ? { control: closed.total(unit, controls) } : {}) } }
 }
@@ -84,14 +114,6 @@ function latencyCounts(stage: Stage, snapshot: Snapshot, epoch: number): Partial
     gate === undefined ? undefined : latencyObserved(snapshot, { stage, epoch, tau, gate })
   const [half, most] = [of(0.5, p50), of(0.95, p95)]
   return { ...(half === undefined ? {} : { p50: half }), ...(most === undefined ? {} : { p95: most }) }
-}
-
-/** Times by closed bucket and family are not there yet: a gate on them holds as `no-data`. */
-function latencyObserved(
-  _snapshot: Snapshot,
-  _of: { readonly stage: Stage; readonly epoch: number; readonly tau: number; readonly gate: RatioGate },
-): LatencyObserved | undefined {
-  return undefined
 }
 
 /** Whatever the family: a broken promise is one for adopted jobs and in a closed bucket, too. */

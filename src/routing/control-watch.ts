@@ -5,7 +5,8 @@
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FlagSource } from '../ports/flags.ts'
-import type { ControlState, MigrationLedger, Presence } from '../ports/ledger.ts'
+import { CLOCK_JUMP_MS, type ControlState, type MigrationLedger, type Presence } from '../ports/ledger.ts'
+import { MEASURES } from '../ports/row-rules.ts'
 import type { Dials } from '../vocabulary/dials.ts'
 import { CutoverError, isCutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
@@ -53,6 +54,7 @@ export class ControlWatch {
   readonly #onLost = new Set<() => void>()
   #seenRevision: string | undefined
   #epochOwed = false
+  #jumpOwed = false
   #stampEpoch = 0
   #epochPending: Promise<void> | undefined
   #loop: Promise<void> | undefined
@@ -105,6 +107,7 @@ export class ControlWatch {
       if (this.#stop.signal.aborted) return
       turn += 1
       const good = await this.read(turn % BEAT_EVERY === 0)
+      if (good && this.#jumpOwed) await this.#noteJump()
       if (!good || !(this.#epochOwed || (this.#seenRevision !== undefined && this.epochIsStale))) continue
       await this.syncEpoch().catch(() => {}) // the ledger went away again: the next good read tries once more
     }
@@ -171,6 +174,7 @@ export class ControlWatch {
   #take(state: ControlState, began: number): void {
     if (began < this.#readBegan) return // overtaken by a younger answer
     const before = this.#state
+    if (before !== undefined) this.#checkClock(before, state, began - this.#readBegan)
     this.#state = state
     this.#readBegan = began
     this.#skewMs = Date.now() - state.now
@@ -187,6 +191,26 @@ export class ControlWatch {
       emit({ type: state.latch.set ? 'latch-set' : 'latch-cleared', migration, ...who })
     }
     if (before.epoch.epoch !== state.epoch.epoch) emit({ type: 'epoch-opened', migration, epoch: state.epoch.epoch })
+  }
+
+  /** What was due then may be taken for late or lost, or be counted too early: whoever judges has to know. */
+  #checkClock(before: ControlState, after: ControlState, passedMs: number): void {
+    const expected = before.now + passedMs
+    const byMs = after.now - expected
+    if (Math.abs(byMs) <= CLOCK_JUMP_MS) return
+    this.#options.emit({ type: 'clock-jumped', migration: this.#options.migration, byMs: Math.round(byMs) })
+    // an epoch that was opened after the jump has nothing to do with it
+    const fresh = after.epoch.epoch !== before.epoch.epoch
+    if (!fresh || Math.abs(after.epoch.startedAt - expected) <= CLOCK_JUMP_MS) this.#jumpOwed = true
+  }
+
+  async #noteJump(): Promise<void> {
+    this.#jumpOwed = false
+    try {
+      await (await this.#options.ledger()).bump(MEASURES.clockJumped, 1)
+    } catch {
+      this.#jumpOwed = true // the next good read tries again
+    }
   }
 
   #tellFlag(): void {

@@ -281,17 +281,23 @@ export class Dispatcher {
       epoch,
       delayMs: job.delayMs,
       maxAttempts: job.attempts,
-      ...(job.key === undefined ? {} : { keySlot: this.#seen.has(epoch, key) ? -1 : keySlot(key, epoch) }),
+      ...(job.key === undefined ? {} : this.#keyTest(epoch, key, job.delayMs)),
       group: keyGroup(key),
       control: share > 0 && isControl(settings.name, job.id, share),
       producer: watch.instance,
     }
   }
 
+  #keyTest(epoch: number, key: string, delayMs: number): Pick<PinRequest, 'keySlot' | 'keySeen'> {
+    const seen = this.#seen.seen(epoch, key, this.#o.watch.ledgerNow() + delayMs)
+    if (seen === 'day') return { keySlot: -1 }
+    return { keySlot: keySlot(key, epoch), ...(seen === 'epoch' ? { keySeen: true } : {}) }
+  }
+
   /** `first`: what the queue answered, where it was asked together with the pin. */
   async #store({ job, answer }: Pinned, send: Send, first?: EnqueueAnswer): Promise<Enqueued> {
     const { side, route, reason, gen } = answer
-    if (job.key !== undefined) this.#seen.add(answer.epoch, job.key)
+    if (job.key !== undefined) this.#seen.add(answer.epoch, job.key, answer.dueAt)
     const known = answer.status === 'exists'
     const result: Enqueued = { id: job.id, route, side, reason, duplicate: known }
     // Open at generation 0 it may never have reached the queue (a producer that died): send it, under the same id.

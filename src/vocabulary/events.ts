@@ -7,6 +7,8 @@ export type CutoverEvent = { readonly migration: string } & (
   | { readonly type: 'epoch-opened'; readonly epoch: number }
   | { readonly type: 'ledger-lost'; readonly message: string }
   | { readonly type: 'ledger-back' }
+  /** The ledger's clock moved by so much more than this process's own between two reads. */
+  | { readonly type: 'clock-jumped'; readonly byMs: number }
   | { readonly type: 'flag-lost'; readonly message: string }
   | { readonly type: 'flag-back' }
   | { readonly type: 'mismatch'; readonly id: string; readonly differences: number }

@@ -160,6 +160,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'another epoch: counts anew': { judgement: null, record: { epoch: 6 }, does: { kind: 'reopen' } },
   'a fail of another epoch is none': { judgement: FAIL, record: { epoch: 6 }, does: { kind: 'reopen' } },
   'a clock that jumps: counts anew': { judgement: PASS, facts: { clockJumpMs: -3_600_000 }, does: { kind: 'reopen' } },
+  'a clock that a process saw jump: counts anew': {
+    judgement: HOLD,
+    facts: { clockJumped: true },
+    does: { kind: 'reopen' },
+  },
   'a clock that is a little off': { judgement: HOLD, facts: { clockJumpMs: 900 }, does: { kind: 'hold' } },
   'a new target version: from the first stage': {
     judgement: PASS,
@@ -239,6 +244,7 @@ const anyFacts: fc.Arbitrary<DriveFacts> = fc
     ceiling: fc.constantFrom(0, 0.1, 1),
     controlShare: fc.constantFrom(0, 0.1),
     clockJumpMs: fc.constantFrom(0, 0, 1e6),
+    clockJumped: fc.constantFrom(false, false, true),
     state: fc.constantFrom<DriveFacts['flag']['state']>('ok', 'broken', 'unreachable'),
     reading: fc.constantFrom<DriveFacts['flag']['reading']>(
       OFF,

@@ -145,3 +145,27 @@ describe('what a stage is judged by', () => {
     expect(judged.gates.find(({ name }) => name === 'lost')).toMatchObject({ verdict: 'hold', reason: 'contradiction' })
   })
 })
+
+describe("a jump of the ledger's clock", () => {
+  const lostAll = everywhere({ 'dispatched.target': 2000, 'dispatched.legacy': 2000, 'ok.legacy': 2000 })
+
+  it('holds, and makes nobody lost, however it became known', () => {
+    const judged = (buckets: readonly TallyBucket[], more: Parameters<typeof look>[2] = {}) =>
+      judgeStage(stageOf('canary-50'), look('canary-50', buckets, more))
+    expect(judged([bucket(lostAll)]).verdict).toBe('fail')
+    const seen = bucket({ 'excluded/clock-jumped': 2 }, { start: NOW })
+    for (const held of [
+      judged([bucket(lostAll)], { clockJumped: true }),
+      judged([bucket(lostAll), seen]),
+      judged([bucket(lostAll)], { now: START - HOUR }),
+    ]) {
+      expect(held.verdict).toBe('hold')
+      expect(held.holds).toContain('contradiction')
+    }
+  })
+
+  it('in another epoch does not matter', () => {
+    const seen = bucket({ 'excluded/clock-jumped': 2 }, { epoch: 0, start: NOW })
+    expect(look('canary-50', [bucket(lostAll), seen]).conditions.contradictions).toBeUndefined()
+  })
+})

@@ -1,6 +1,7 @@
 // A ledger in plain maps: what a store has to agree with. It applies `row-rules.ts` one request after the other and adds
 // nothing of its own but the bookkeeping, so that it can be read at a glance.
 
+import { addStored } from '../../src/ports/families.ts'
 import type {
   BeginRequest,
   CancelAnswer,
@@ -31,8 +32,12 @@ export class ReferenceLedger {
   readonly rows: Map<string, JobRow> = new Map()
   /** By `epoch family/measure`, over all buckets. */
   readonly counts: Map<string, number> = new Map()
-  /** By `epoch histogram bucket`. */
+  /** By `epoch histogram family bucket`. */
   readonly latencies: Map<string, number> = new Map()
+  /** Run times of pairs, by `epoch family legacy target`. */
+  readonly pairs: Map<string, number> = new Map()
+  /** By `epoch measure`, over all minutes. */
+  readonly recent: Map<string, number> = new Map()
   readonly #payloads = new Map<string, string>()
   readonly #keys = new Set<string>()
   readonly #settings: LedgerSettings
@@ -44,12 +49,15 @@ export class ReferenceLedger {
   }
 
   pin(request: PinRequest): PinAnswer {
-    const { epoch, keySlot } = request
-    const known = this.rows.get(request.id)
-    const key = `${epoch} ${keySlot}`
-    const first = known === undefined && (keySlot === undefined || (keySlot >= 0 && !this.#keys.has(key)))
-    if (known === undefined && keySlot !== undefined && keySlot >= 0) this.#keys.add(key)
+    const first = this.rows.has(request.id) ? { ofKey: false, ofDay: false } : this.#first(request)
     return this.#apply(request.id, (row, env) => rules.pin(row, request, first, env))
+  }
+  #first({ epoch, keySlot, keySeen, delayMs }: PinRequest): rules.First {
+    if (keySlot === undefined) return { ofKey: true, ofDay: true }
+    if (keySlot < 0) return { ofKey: false, ofDay: false }
+    const day = Math.floor((this.#now() + delayMs) / (24 * 3_600_000))
+    const set = (bit: string): boolean => !this.#keys.has(bit) && this.#keys.add(bit).has(bit)
+    return { ofKey: keySeen !== true && set(`${epoch} ${keySlot}`), ofDay: set(`${epoch} ${day} ${keySlot}`) }
   }
   unpin(id: string, options: UnpinOptions = {}): undefined {
     return this.#apply(id, (row, env) => rules.unpin(row, options, env))
@@ -123,6 +131,7 @@ export class ReferenceLedger {
       overdue: rows.filter((row) => rules.isOverdue(row, env)).length,
       pairsOpen: rows.filter((row) => row.verdict === 'open').length,
       controlsOpen: rows.filter((row) => row.controlVerdict === 'open').length,
+      oldestReadyAt: oldest(rows.filter(rules.isReady)),
     }
   }
 
@@ -136,10 +145,24 @@ export class ReferenceLedger {
     if (change.row !== undefined) this.rows.set(id, change.row)
     if (change.removed === true) this.rows.delete(id)
     const epoch = (change.row ?? before)?.stamp.epoch
-    for (const key of change.counts) add(this.counts, `${epoch} ${key}`)
-    for (const { name, bucket } of change.latencies ?? []) add(this.latencies, `${epoch} ${name} ${bucket}`)
+    for (const key of change.counts) {
+      const counts: Record<string, number> = {}
+      addStored(counts, key, 1)
+      for (const name of Object.keys(counts)) add(this.counts, `${epoch} ${name}`)
+    }
+    const of = change.row ?? before
+    for (const { name, bucket, target } of change.times ?? []) {
+      const family = of && rules.familyOf(of, this.#env())
+      if (target === undefined) add(this.latencies, `${epoch} ${name} ${family} ${bucket}`)
+      else add(this.pairs, `${epoch} ${family} ${bucket} ${target}`)
+    }
+    for (const key of change.recent ?? []) add(this.recent, `${epoch} ${key}`)
     return change.answer
   }
+}
+
+function oldest(rows: readonly JobRow[]): number | null {
+  return rows.length === 0 ? null : Math.floor(Math.min(...rows.map(({ stamp }) => stamp.dueAt)) / 1000) * 1000
 }
 
 function add(into: Map<string, number>, key: string): void {

@@ -1,5 +1,7 @@
 // Snapshots for tests: made by hand from counts, or by driving the real row rules over rows in memory.
 
+import { addStored } from '../../src/ports/families.ts'
+import { appendTime, LatencySums } from '../../src/ports/latency-log.ts'
 import type {
   AuditEntry,
   CompareRequest,
@@ -36,6 +38,7 @@ export const NO_GAUGES: Gauges = {
   overdue: 0,
   pairsOpen: 0,
   controlsOpen: 0,
+  oldestReadyAt: null,
 }
 
 export function epochRecord(record: Partial<EpochRecord> = {}): EpochRecord {
@@ -56,12 +59,22 @@ export function controlState(state: Partial<ControlState> = {}): ControlState {
   }
 }
 
+/** The first of a key is the first of its day, too: `key-day` is what `key` is where it is not said. */
 export function bucket(counts: Record<string, number>, where: Partial<TallyBucket> = {}): TallyBucket {
-  return { epoch: 1, start: START, widthMs: SETTINGS.bucketMs, ...where, counts: counts as Record<CountKey, number> }
+  const firsts = Object.entries(counts).filter(([key]) => key.startsWith('key/'))
+  const days = Object.fromEntries(firsts.map(([key, n]) => [`key-day/${key.slice('key/'.length)}`, n]))
+  const all = { ...days, ...counts } as Record<CountKey, number>
+  return { epoch: 1, start: START, widthMs: SETTINGS.bucketMs, ...where, counts: all }
 }
 
 export function histogram(name: string, counts: Record<number, number>, epoch = 1): Histogram {
-  return { epoch, name, counts: new Map(Object.entries(counts).map(([at, n]) => [Number(at), n])) }
+  return {
+    epoch,
+    name,
+    family: 'of-key',
+    closed: true,
+    counts: new Map(Object.entries(counts).map(([at, n]) => [Number(at), n])),
+  }
 }
 
 export function difference(group: Partial<DifferenceGroup> & { path: string }): DifferenceGroup {
@@ -104,7 +117,7 @@ export function ledgerSnapshot(parts: Parts = {}): LedgerSnapshot {
     name: parts.name ?? 'parse-email',
     snapshot: {
       ...{ now: START + 3_600_000, control, settings: SETTINGS, epochs: [control.epoch] },
-      ...{ buckets: [], histograms: [], differences: [], gauges: NO_GAUGES },
+      ...{ buckets: [], histograms: [], pairTimes: [], recent: [], differences: [], gauges: NO_GAUGES },
       ...parts.snapshot,
     },
     presence: parts.presence ?? [],
@@ -121,7 +134,7 @@ export class RowsInMemory {
   now: number = START
   readonly rows: Map<string, JobRow> = new Map()
   readonly #buckets = new Map<string, { epoch: number; start: number; counts: Record<string, number> }>()
-  readonly #histograms = new Map<string, { epoch: number; name: string; counts: Map<number, number> }>()
+  readonly #times = new Map<number, number[]>()
 
   get #env(): rules.RuleEnvironment {
     return { now: this.now, settings: SETTINGS }
@@ -133,7 +146,7 @@ export class RowsInMemory {
       ...{ control: false, producer: 'p' },
       ...request,
     }
-    this.#apply(full.id, rules.pin(this.rows.get(full.id), full, firstOfKey, this.#env))
+    this.#apply(full.id, rules.pin(this.rows.get(full.id), full, { ofKey: firstOfKey, ofDay: firstOfKey }, this.#env))
   }
 
   /** A job without a stamp, found by a worker of this side. */
@@ -202,20 +215,19 @@ export class RowsInMemory {
   }
 
   #apply(id: string, change: rules.Change<unknown>): void {
-    const stamp = (change.row ?? this.rows.get(id))?.stamp
+    const of = change.row ?? this.rows.get(id)
+    const stamp = of?.stamp
     if (change.removed === true) this.rows.delete(id)
     if (change.row !== undefined) this.rows.set(id, change.row)
-    if (stamp === undefined) return
+    if (of === undefined || stamp === undefined) return
     const start = rules.bucketStart(stamp.dueAt, SETTINGS)
     const where = `${stamp.epoch} ${start}`
     const into = this.#buckets.get(where) ?? { epoch: stamp.epoch, start, counts: {} }
     this.#buckets.set(where, into)
-    for (const key of change.counts) into.counts[key] = (into.counts[key] ?? 0) + 1
-    for (const { name, bucket: at } of change.latencies ?? []) {
-      const held = this.#histograms.get(name) ?? { epoch: stamp.epoch, name, counts: new Map<number, number>() }
-      held.counts.set(at, (held.counts.get(at) ?? 0) + 1)
-      this.#histograms.set(name, held)
-    }
+    for (const key of change.counts) addStored(into.counts, key, 1)
+    const log = this.#times.get(stamp.epoch) ?? []
+    this.#times.set(stamp.epoch, log)
+    for (const entry of change.times ?? []) appendTime(log, rules.familyOf(of, this.#env), entry)
   }
 
   gauges(): Gauges {
@@ -234,6 +246,7 @@ export class RowsInMemory {
       overdue: count((row) => rules.isOverdue(row, this.#env)),
       pairsOpen: count((row) => row.verdict === 'open'),
       controlsOpen: count((row) => row.controlVerdict === 'open'),
+      oldestReadyAt: null,
     }
   }
 
@@ -242,7 +255,9 @@ export class RowsInMemory {
       snapshot: {
         now: this.now,
         buckets: [...this.#buckets.values()].map(({ counts, ...where }) => bucket(counts, where)),
-        histograms: [...this.#histograms.values()],
+        histograms: [...this.#times].flatMap(([epoch, log]) =>
+          new LatencySums().add(Uint8Array.from(log), []).histograms(epoch, false),
+        ),
         gauges: this.gauges(),
       },
     })

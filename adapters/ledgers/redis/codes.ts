@@ -2,8 +2,10 @@
 //
 // The numbers are stored: new words are only ever appended.
 
+import { PAIR_CODE, STORED_FAMILIES } from '../../../src/ports/latency-log.ts'
 import { DIFFERENCE_GROUPS_KEPT, type FinishClass, SAMPLES_KEPT, type Verdict } from '../../../src/ports/ledger.ts'
 import { type Arm, type DecisionReason, DOUBTS, type Route, type Side } from '../../../src/vocabulary/job.ts'
+import { FIRST_WAIT_CLASS } from '../../../src/vocabulary/latency.ts'
 
 export const SIDE_WORDS: readonly Side[] = ['legacy', 'target']
 export const ARM_WORDS: readonly Arm[] = ['primary', 'shadow', 'control']
@@ -48,12 +50,6 @@ export const REASON_WORDS: readonly DecisionReason[] = [
   'adopted',
 ]
 
-/** Histograms, as they stand in the log of latencies. */
-export const LATENCY_WORDS: readonly string[] = [
-  ...ARM_WORDS.flatMap((arm) => SIDE_WORDS.map((side) => `run.${arm}.${side}`)),
-  ...SIDE_WORDS.map((side) => `wait.${side}`),
-]
-
 /** Word → number, for the tables above. */
 export function codeOf<T extends string>(words: readonly T[], word: T): number {
   const code = words.indexOf(word)
@@ -84,7 +80,9 @@ local ROUTES = ${luaList(ROUTE_WORDS)}
 local CLASSES = ${luaList(CLASS_WORDS)}
 local VERDICTS = ${luaList(VERDICT_WORDS)}
 local ARMS = ${luaList(ARM_WORDS)}
-local LATENCIES = ${luaList(LATENCY_WORDS)}
+local FAMILIES = ${luaList(STORED_FAMILIES)}
+local AGAIN, OF_DAY, OF_KEY, EXCLUDED, LATE = ${STORED_FAMILIES.map((_, code) => code).join(', ')}
+local PAIR, FIRST_WAIT = ${PAIR_CODE}, ${FIRST_WAIT_CLASS}
 local DOUBT = {${[...DOUBTS].map((reason) => `[${codeOf(REASON_WORDS, reason)}]=true`).join(',')}}
 local R_LEDGER_UNAVAILABLE, R_ADOPTED = ${codeOf(REASON_WORDS, 'ledger-unavailable')}, ${codeOf(REASON_WORDS, 'adopted')}
 local OUTCOME_KEPT, TOKEN_KEPT = ${OUTCOME_KEPT_BYTES}, ${TOKEN_KEPT_BYTES}

@@ -27,7 +27,11 @@ const FIRST_EPOCH: EpochRecord = {
 }
 
 /** An epoch without what the store puts in front of it. */
-type EpochFacts = Pick<EpochRecord, 'dials' | 'flagRevision' | 'versions' | 'rules'>
+type EpochFacts = Pick<EpochRecord, 'dials' | 'flagRevision' | 'versions' | 'rules' | 'ratios'>
+
+function epochFacts({ dials, flagRevision, versions, rules, ratios }: EpochFacts): EpochFacts {
+  return { dials, flagRevision, versions, rules, ...(ratios === undefined ? {} : { ratios }) }
+}
 
 export function readEpoch(epoch: number, stored: Buffer): EpochRecord {
   if (stored.length === 0) return { ...FIRST_EPOCH, epoch }
@@ -36,8 +40,8 @@ export function readEpoch(epoch: number, stored: Buffer): EpochRecord {
   const latched = reader.u8() === 1
   const by = reader.text(2)
   const json = reader.rest()
-  const { dials, flagRevision, versions, rules } = json === '' ? FIRST_EPOCH : (JSON.parse(json) as EpochFacts)
-  return { epoch, startedAt, dials, flagRevision, versions, rules, latched, by }
+  const facts = epochFacts(json === '' ? FIRST_EPOCH : (JSON.parse(json) as EpochFacts))
+  return { epoch, startedAt, ...facts, latched, by }
 }
 
 export function readControl(reply: unknown): ControlState {
@@ -68,9 +72,7 @@ function readDrive(control: ControlState, record: Buffer): DriveState {
 /** Everything of a step in the order in which the script takes it; what is left out is an empty text. */
 function stepArgs({ expect, token, driven, record, by, ...more }: DriveRequest): string[] {
   const { ceiling, controlShare, latch, epoch, audit } = more
-  const facts: EpochFacts | undefined = epoch && {
-    ...{ dials: epoch.dials, flagRevision: epoch.flagRevision, versions: epoch.versions, rules: epoch.rules },
-  }
+  const facts = epoch && epochFacts(epoch)
   return [
     ...[String(expect.drive), String(expect.latch), token, driven ? '1' : '0', JSON.stringify(record), by],
     ...[ceiling, controlShare].map((value) => (value === undefined ? '' : String(value))),
@@ -95,9 +97,9 @@ export function controlLedger(port: Port): ControlLedger {
     },
     setCeiling: ({ ceiling, by, why }) => dial('ceiling', ceiling, entry(by, 'ceiling', why, { ceiling })),
     setControlShare: ({ share, by, why }) => dial('controlShare', share, entry(by, 'control-share', why, { share })),
-    openEpoch: async ({ expect, by, dials, flagRevision, versions, rules }) => {
-      const facts: EpochFacts = { dials, flagRevision, versions, rules }
-      const json = JSON.stringify(facts)
+    openEpoch: async (request) => {
+      const { expect, by, dials, flagRevision, versions } = request
+      const json = JSON.stringify(epochFacts(request))
       const data: Json = { epoch: expect + 1, dials: { ...dials }, flagRevision, versions: { ...versions } }
       const args = [String(expect), by, json, entry(by, 'epoch', undefined, data)]
       return readControl(await port.run(SCRIPTS.epoch, args))

@@ -40,9 +40,10 @@ function readSample(stored: Buffer): Sample {
 }
 
 /** Sample and groups travel with a mismatch only; a group is `which|kind|path`. */
-function writeCompare(w: Writer, { id, which, comparison }: CompareRequest): void {
+function writeCompare(w: Writer, { id, which, comparison, times }: CompareRequest): void {
   const { class: cls, errors } = comparison
   w.u8(codeOf(WHICH_WORDS, which)).u8(codeOf(VERDICT_WORDS, cls)).u8(codeOf(ERROR_WORDS, errors))
+  w.u16(times?.legacy ?? 0).u16(times?.target ?? 0)
   if (cls !== 'mismatched') {
     w.text('', 4).u16(0)
     return

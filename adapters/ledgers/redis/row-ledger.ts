@@ -84,7 +84,8 @@ function writePin(w: Writer, pin: PinRequest, repeated: boolean): void {
   w.u24(staticBits({ route, reason, fenced: true, group, side: sideOf(route) }))
   // a call whose answer was lost may have stored it, and more may have happened since
   const fresh = pin.fresh && !repeated
-  w.u8((fresh ? 1 : 0) | (pin.control ? 2 : 0) | (keySlot === undefined ? 0 : keySlot < 0 ? 8 : 4))
+  const test = keySlot === undefined ? 0 : keySlot < 0 ? 8 : 4
+  w.u8((fresh ? 1 : 0) | (pin.control ? 2 : 0) | test | (pin.keySeen ? 16 : 0))
   w.u32(pin.epoch)
     .time(pin.delayMs)
     .u32(pin.maxAttempts)

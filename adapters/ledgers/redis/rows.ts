@@ -23,6 +23,7 @@ const SHARED = 1 << 17
 const FENCED = 1 << 6
 const ADOPTED = 1 << 7
 const FIRST = 1 << 8
+const FIRST_OF_DAY = 1 << 17
 
 /** What is fixed in a row, as one number: route, reason, fenced, adopted, first of key, group, side. */
 export function staticBits(of: {
@@ -71,6 +72,7 @@ export function readRow(reader: Reader): StoredRow {
     epoch,
     dueAt,
     firstOfKey: (st & FIRST) !== 0,
+    firstOfDay: (st & FIRST_OF_DAY) !== 0,
     group: (st >> 9) & 63,
     fenced: (st & FENCED) !== 0,
     adopted: (st & ADOPTED) !== 0,

@@ -25,7 +25,7 @@ import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
 import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
 import { LUA_SETTLED } from './lua/settled.ts'
-import { LUA_BUMP, LUA_COMPACT, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT } from './lua/views.ts'
+import { LUA_BUMP, LUA_COMPACT, LUA_FOLD, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT, LUA_TIMES } from './lua/views.ts'
 import { LUA_CLAIM, LUA_END, LUA_HOLD } from './lua/worker.ts'
 
 export interface Script {
@@ -63,6 +63,8 @@ export const SCRIPTS = {
   scan: script('scan', ...ROWS, LUA_SCAN),
   snapshot: script('snapshot', ...ROWS, LUA_CONTROL, LUA_SNAPSHOT),
   bump: script('bump', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_BUMP),
+  times: script('times', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_TIMES),
+  fold: script('fold', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_FOLD),
   compact: script('compact', ...ROWS, LUA_SETTLED, LUA_CONTROL, LUA_COMPACT),
   control: script('control', ...CONTROL, LUA_CONTROL_READ),
   latch: script('latch', ...CONTROL, LUA_LATCH),

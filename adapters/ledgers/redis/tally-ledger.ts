@@ -1,21 +1,22 @@
 // Counters of a migration in Redis as one consistent snapshot, and their compaction.
 
 import { randomUUID } from 'node:crypto'
+import { addStored } from '../../../src/ports/families.ts'
 import type {
   CountKey,
   DifferenceGroup,
   EpochRecord,
   Gauges,
-  Histogram,
+  RecentCounts,
   Snapshot,
   TallyBucket,
   TallyLedger,
 } from '../../../src/ports/ledger.ts'
 import type { DifferenceKind } from '../../../src/vocabulary/comparison.ts'
-import { LATENCY_WORDS, wordOf } from './codes.ts'
 import { readControl, readEpoch } from './control-ledger.ts'
 import { fields, type Port } from './port.ts'
 import { SCRIPTS } from './scripts.ts'
+import { foldTimes, readTimes } from './times.ts'
 
 /** Buckets of one step of compaction. */
 const COMPACT_STEP = 200
@@ -32,6 +33,7 @@ export function tallyLedger(port: Port): TallyLedger {
     },
     compact: async () => {
       const total = { merged: 0, purged: 0 }
+      await foldTimes(port)
       for (;;) {
         const reply = await port.run(SCRIPTS.compact, [String(COMPACT_STEP)])
         const [merged, purged, more] = reply as [number, number, number]
@@ -43,11 +45,14 @@ export function tallyLedger(port: Port): TallyLedger {
   }
 }
 
-/** Per epoch: its number, closed and open buckets, latencies and their log, differences, those beyond the bound, examples. */
-type EpochReply = readonly [Buffer, Buffer[], Buffer[], Buffer[], Buffer, Buffer[], Buffer[], Buffer[]]
+/** Per epoch: its number, closed and open buckets, sums of times, differences, those beyond the bound, examples. */
+type EpochReply = readonly [Buffer, Buffer[], Buffer[], Buffer, Buffer[], Buffer[], Buffer[]]
 
 function readSnapshot(port: Port, reply: unknown, asked: number | undefined): Snapshot {
-  const [state, gauges, counted, records, parts] = reply as [unknown, Buffer[], number[], Buffer[], EpochReply[]]
+  const [state, gauges, counted, records, parts, logs, minutes, ready] = reply as [
+    ...[unknown, Buffer[], number[], Buffer[], EpochReply[]],
+    ...[Buffer[], (Buffer | Buffer[])[], Buffer[]],
+  ]
   const control = readControl(state)
   // the time before the first one was opened is not stored
   const epochs: EpochRecord[] = asked === undefined || asked === 0 ? [readEpoch(0, Buffer.alloc(0))] : []
@@ -56,15 +61,20 @@ function readSnapshot(port: Port, reply: unknown, asked: number | undefined): Sn
     if (asked === undefined || asked === epoch) epochs.push(readEpoch(epoch, records[at + 1] as Buffer))
   }
   const byEpoch = [...parts].sort((a, b) => Number(a[0]) - Number(b[0]))
+  const sums = byEpoch.map(([epoch, , , packed]) => ({ epoch: Number(epoch), packed }))
   return {
     now: control.now,
     control,
     settings: port.settings,
     epochs: epochs.sort((a, b) => a.epoch - b.epoch),
     buckets: byEpoch.flatMap(readBuckets),
-    histograms: byEpoch.flatMap(readHistograms),
+    ...readTimes({ sums, logs, now: control.now, epochs }),
+    recent: readRecent(minutes, asked),
     differences: byEpoch.flatMap(readDifferences),
-    gauges: readGauges(fields(gauges), counted),
+    gauges: {
+      ...readGauges(fields(gauges), counted),
+      oldestReadyAt: ready[0] === undefined ? null : Number(ready[0]) * 1000,
+    },
   }
 }
 
@@ -74,38 +84,37 @@ function readBuckets([epochText, closed, open]: EpochReply): TallyBucket[] {
   for (const flat of [closed, open]) {
     for (let at = 0; at + 1 < flat.length; at += 2) {
       const field = (flat[at] as Buffer).toString('latin1')
-      const counts = JSON.parse((flat[at + 1] as Buffer).toString('utf8')) as Record<CountKey, number>
+      const stored = JSON.parse((flat[at + 1] as Buffer).toString('utf8')) as Record<string, number>
       const colon = field.indexOf(':')
       const [start, widthMs] = [Number(field.slice(0, colon)), Number(field.slice(colon + 1))]
-      const other = found.get(field)
       // late counts of a closed bucket lie apart until they are packed with it
-      found.set(field, { epoch, start, widthMs, counts: other === undefined ? counts : sum(other.counts, counts) })
+      const counts: Record<CountKey, number> = found.get(field)?.counts ?? {}
+      for (const key in stored) addStored(counts, key, stored[key] ?? 0)
+      found.set(field, { epoch, start, widthMs, counts })
     }
   }
   return [...found.values()].sort((a, b) => a.start - b.start || a.widthMs - b.widthMs)
 }
 
-function sum(a: TallyBucket['counts'], b: TallyBucket['counts']): TallyBucket['counts'] {
-  const both: Record<string, number> = { ...a }
-  for (const [key, n] of Object.entries(b)) both[key] = (both[key] ?? 0) + n
-  return both
+function readRecent(minutes: readonly (Buffer | Buffer[])[], asked: number | undefined): RecentCounts[] {
+  const found: RecentCounts[] = []
+  for (let at = 0; at + 1 < minutes.length; at += 2) {
+    const start = Number(minutes[at])
+    const byEpoch = new Map<number, Record<string, number>>()
+    for (const [field, n] of fields(minutes[at + 1])) {
+      const colon = field.indexOf(':')
+      const epoch = Number(field.slice(0, colon))
+      if (asked !== undefined && asked !== epoch) continue
+      const counts = byEpoch.get(epoch) ?? {}
+      byEpoch.set(epoch, counts)
+      counts[field.slice(colon + 1)] = Number(n)
+    }
+    for (const [epoch, counts] of byEpoch) found.push({ epoch, start, counts })
+  }
+  return found
 }
 
-function readHistograms([epochText, , , latencies, log]: EpochReply): Histogram[] {
-  const byName = new Map<string, Map<number, number>>()
-  const add = (name: string, bucket: number, n: number): void => {
-    const counts = byName.get(name) ?? new Map<number, number>()
-    byName.set(name, counts.set(bucket, (counts.get(bucket) ?? 0) + n))
-  }
-  for (const [field, n] of fields(latencies)) {
-    const slash = field.lastIndexOf('/')
-    add(field.slice(0, slash), Number(field.slice(slash + 1)), Number(n))
-  }
-  for (let at = 0; at < log.length; at += 4) add(wordOf(LATENCY_WORDS, log.readUInt8(at)), log.readIntBE(at + 1, 3), 1)
-  return [...byName].map(([name, counts]) => ({ epoch: Number(epochText), name, counts }))
-}
-
-function readDifferences([epochText, , , , , named, rest, stored]: EpochReply): DifferenceGroup[] {
+function readDifferences([epochText, , , , named, rest, stored]: EpochReply): DifferenceGroup[] {
   const examples = fields(stored)
   return [...fields(named), ...fields(rest)].map(([key, pairs]) => {
     const [which, kind, ...path] = key.split('|')
@@ -120,7 +129,7 @@ function readDifferences([epochText, , , , , named, rest, stored]: EpochReply): 
   })
 }
 
-function readGauges(stored: ReadonlyMap<string, string>, counted: readonly number[]): Gauges {
+function readGauges(stored: ReadonlyMap<string, string>, counted: readonly number[]): Omit<Gauges, 'oldestReadyAt'> {
   const of = (name: string): number => Number(stored.get(name) ?? 0)
   const sides = (name: string) => ({ legacy: of(`${name}.legacy`), target: of(`${name}.target`) })
   const [legacy = 0, target = 0, overdue = 0] = counted

@@ -39,6 +39,8 @@ import type { ProbeRecord, StoredProbe } from '../../../src/vocabulary/probe.ts'
 import type { SqliteDb, SqliteFile } from '../../sqlite-file.ts'
 import * as control from './control.ts'
 import { keepMismatch, readDifferences, readSamples } from './differences.ts'
+import { forgetFirst } from './first-bits.ts'
+import { readGauges } from './gauges.ts'
 import { forgetMoves, moveOne, readMoves, readPayload } from './moves.ts'
 import * as presence from './presence.ts'
 import { noteProbe, readProbes } from './probes.ts'
@@ -46,7 +48,8 @@ import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import * as schedules from './schedules.ts'
 import { prepareMigration, rowTable } from './schema.ts'
 import { dropSlice, slicesToDrop } from './slices.ts'
-import { readBuckets, readGauges, readHistograms, rollUp } from './tallies.ts'
+import { forgetRecent, readBuckets, readRecent, rollUp } from './tallies.ts'
+import { foldTimes, readTimes } from './times.ts'
 import { HeldRows, Unit } from './unit.ts'
 
 type Which = 'pair' | 'control'
@@ -169,13 +172,15 @@ export class SqliteMigration implements MigrationLedger {
   snapshot({ epoch }: { epoch?: number } = {}): Promise<Snapshot> {
     return this.#read((db, mid) => {
       const now = Date.now()
+      const epochs = control.readEpochs(db, mid)
       return {
         now,
         control: control.readControl(db, mid),
         settings: this.#settings,
-        epochs: control.readEpochs(db, mid),
+        epochs,
         buckets: readBuckets(db, mid, epoch),
-        histograms: readHistograms(db, mid, epoch),
+        ...readTimes(db, mid, { now, epochs, epoch }),
+        recent: readRecent(db, mid, now, epoch),
         differences: readDifferences(db, mid, epoch),
         gauges: readGauges(db, mid, now, this.#settings),
       }
@@ -193,9 +198,9 @@ export class SqliteMigration implements MigrationLedger {
     const { merged, slices } = await this.#write((db, mid) => {
       presence.forgetPresence(db, mid, now, retainMs)
       forgetMoves(db, mid, now)
-      // no job is pinned for an epoch that ended so long ago
-      db.sql(`DELETE FROM ledger_key WHERE mid = ?1 AND epoch IN (SELECT epoch - 1 FROM ledger_epoch
-        WHERE mid = ?1 AND record ->> 'startedAt' < ?2)`).run(mid, now - retainMs)
+      forgetFirst(db, mid, now, retainMs)
+      forgetRecent(db, mid, now)
+      foldTimes(db, mid, now, control.readEpochs(db, mid))
       return { merged: rollUp(db, mid, now, this.#settings), slices: slicesToDrop(db, mid, now, this.#settings) }
     })
     let purged = 0
@@ -328,12 +333,12 @@ export class SqliteMigration implements MigrationLedger {
 function pinOne(unit: Unit, request: PinRequest): PinAnswer {
   if (request.fresh) {
     // the library has just made this id: nothing can be in the way but an earlier try of this very call
-    const first = unit.firstOfKey(request.epoch, request.keySlot)
+    const first = unit.first(request)
     const inserted = unit.insert(request.id, rules.pin(undefined, request, first, unit.env))
     if (inserted !== undefined) return inserted
   }
   return unit.change(request.id, (row, env) => {
-    const first = row === undefined && unit.firstOfKey(request.epoch, request.keySlot)
+    const first = row === undefined ? unit.first(request) : { ofKey: false, ofDay: false }
     return rules.pin(row, request, first, env)
   })
 }

@@ -2,6 +2,7 @@
 // costs as much as a short text.
 
 import type { FinishClass, JobRow, RowState, Slots, Verdict } from '../../../src/ports/ledger.ts'
+import { isReady } from '../../../src/ports/row-rules.ts'
 import { ARMS, type Arm, type DecisionReason, ROUTES, SIDES } from '../../../src/vocabulary/job.ts'
 
 /** A key of 16 bytes for UUIDs, the text itself for other ids. */
@@ -49,14 +50,15 @@ const REASONS: readonly DecisionReason[] = [
   ...(['epoch-behind', 'adopted'] as const),
 ]
 
-/** Bits of `status`; the gauges read the first seventeen in SQL. */
-export const BITS = { side: 2, effects: 3, verdict: 4, control: 7, class: 10, seen: 13, lost: 16 } as const
+/** Bits of `status` that the gauges read in SQL. */
+export const BITS = { side: 2, effects: 3, verdict: 4, control: 7, class: 10, seen: 13, lost: 16, ready: 29 } as const
 const REASON = 17
 const ROUTE = 22
 const FIRST = 24
 const FENCED = 25
 const ADOPTED = 26
 const SHARED = 27
+const FIRST_OF_DAY = 28
 
 /** Number of a state and of the verdict `open`, for SQL. */
 export const STATE = { open: 0, running: 1, moving: 2, finished: 3 } as const
@@ -82,7 +84,9 @@ export function statusOf(row: JobRow): number {
     (Number(stamp.firstOfKey) << FIRST) |
     (Number(stamp.fenced) << FENCED) |
     (Number(stamp.adopted) << ADOPTED) |
-    (Number(row.shared === true) << SHARED)
+    (Number(row.shared === true) << SHARED) |
+    (Number(stamp.firstOfDay) << FIRST_OF_DAY) |
+    (Number(isReady(row)) << BITS.ready)
   )
 }
 
@@ -127,6 +131,7 @@ export function rowOf(
       epoch: n.epoch,
       dueAt: n.dueAt,
       firstOfKey: ((status >> FIRST) & 1) === 1,
+      firstOfDay: ((status >> FIRST_OF_DAY) & 1) === 1,
       group: n.group,
       fenced: ((status >> FENCED) & 1) === 1,
       adopted: ((status >> ADOPTED) & 1) === 1,

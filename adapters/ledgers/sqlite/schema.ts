@@ -14,10 +14,12 @@ CREATE TABLE IF NOT EXISTS ledger_slice (sid INTEGER PRIMARY KEY, mid INTEGER, f
 CREATE INDEX IF NOT EXISTS ledger_slice_of ON ledger_slice (mid);
 CREATE TABLE IF NOT EXISTS ledger_tally (mid INTEGER, epoch INTEGER, start INTEGER, width INTEGER, key TEXT, n INTEGER,
   PRIMARY KEY (mid, epoch, start, width, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ledger_histogram (mid INTEGER, epoch INTEGER, name TEXT, bucket INTEGER, n INTEGER,
-  PRIMARY KEY (mid, epoch, name, bucket)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ledger_key (mid INTEGER, epoch INTEGER, slot INTEGER,
-  PRIMARY KEY (mid, epoch, slot)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_time_log (seq INTEGER PRIMARY KEY, mid INTEGER, epoch INTEGER, closes INTEGER, log BLOB);
+CREATE TABLE IF NOT EXISTS ledger_time_sum (mid INTEGER, epoch INTEGER, sums BLOB, PRIMARY KEY (mid, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_recent (mid INTEGER, start INTEGER, epoch INTEGER, key TEXT, n INTEGER,
+  PRIMARY KEY (mid, start, epoch, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_first (mid INTEGER, epoch INTEGER, day INTEGER, page INTEGER, bits BLOB,
+  PRIMARY KEY (mid, epoch, day, page)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_difference (mid INTEGER, epoch INTEGER, which TEXT, path TEXT, kind TEXT,
   pairs INTEGER, example TEXT, PRIMARY KEY (mid, epoch, which, path, kind)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_sample (seq INTEGER PRIMARY KEY AUTOINCREMENT, mid INTEGER, id TEXT, which TEXT,

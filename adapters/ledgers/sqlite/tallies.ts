@@ -1,46 +1,70 @@
 // Counters: summed in memory while a call runs, added to the stored ones in its transaction, read for the snapshot, and
 // rolled up when they are old.
 
-import type { CountKey, Gauges, Histogram, LedgerSettings, TallyBucket } from '../../../src/ports/ledger.ts'
+import { addStored } from '../../../src/ports/families.ts'
+import { appendTime, type TimeEntry } from '../../../src/ports/latency-log.ts'
+import {
+  type CountKey,
+  type LedgerSettings,
+  RECENT_KEPT_MS,
+  RECENT_MS,
+  type RecentCounts,
+  type StoredFamily,
+  type StoredKey,
+  type TallyBucket,
+} from '../../../src/ports/ledger.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
-import { BITS, STATE, VERDICT_OPEN } from './row-codec.ts'
-import { rowTable } from './schema.ts'
 
 /** The sums of one call. */
 export class Tallies {
   readonly #mid: number
-  readonly #buckets = new Map<number, Map<number, Map<CountKey, number>>>()
-  readonly #latencies = new Map<number, Map<string, Map<number, number>>>()
+  readonly #buckets = new Map<number, Map<number, Map<StoredKey, number>>>()
+  readonly #logs = new Map<number, Map<number, number[]>>()
+  readonly #recent = new Map<number, Map<string, number>>()
 
   constructor(mid: number) {
     this.#mid = mid
   }
 
-  count(epoch: number, start: number, keys: readonly CountKey[], n = 1): void {
+  count(epoch: number, start: number, keys: readonly StoredKey[], n = 1): void {
     const counts = inner(inner(this.#buckets, epoch), start)
     for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + n)
   }
 
-  latency(epoch: number, name: string, bucket: number): void {
-    const counts = inner(inner(this.#latencies, epoch), name)
-    counts.set(bucket, (counts.get(bucket) ?? 0) + 1)
+  times(epoch: number, start: number, family: StoredFamily, entries: readonly TimeEntry[]): void {
+    const logs = inner(this.#logs, epoch)
+    let log = logs.get(start)
+    if (log === undefined) {
+      log = []
+      logs.set(start, log)
+    }
+    for (const entry of entries) appendTime(log, family, entry)
   }
 
-  /** `width`: of the buckets that are counted into. */
-  write(db: SqliteDb, width: number): void {
+  recent(epoch: number, keys: readonly string[]): void {
+    const counts = inner(this.#recent, epoch)
+    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+
+  write(db: SqliteDb, now: number, { bucketMs, deadlineMs, slackMs }: LedgerSettings): void {
     const add = db.sql(`INSERT INTO ledger_tally VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET n = n + excluded.n`)
     for (const [epoch, buckets] of this.#buckets) {
       for (const [start, counts] of buckets) {
-        for (const [key, n] of counts) add.run(this.#mid, epoch, start, width, key, n)
+        for (const [key, n] of counts) add.run(this.#mid, epoch, start, bucketMs, key, n)
       }
     }
-    const time = db.sql(`INSERT INTO ledger_histogram VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET n = n + excluded.n`)
-    for (const [epoch, names] of this.#latencies) {
-      for (const [name, counts] of names) {
-        for (const [bucket, n] of counts) time.run(this.#mid, epoch, name, bucket, n)
+    const append = db.sql('INSERT INTO ledger_time_log VALUES (NULL, ?, ?, ?, ?)')
+    for (const [epoch, logs] of this.#logs) {
+      for (const [start, log] of logs) {
+        append.run(this.#mid, epoch, start + bucketMs + deadlineMs + slackMs, Uint8Array.from(log))
       }
+    }
+    const happened = db.sql(`INSERT INTO ledger_recent VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET n = n + excluded.n`)
+    const minute = Math.floor(now / RECENT_MS) * RECENT_MS
+    for (const [epoch, counts] of this.#recent) {
+      for (const [key, n] of counts) happened.run(this.#mid, minute, epoch, key, n)
     }
   }
 }
@@ -61,66 +85,36 @@ export function readBuckets(db: SqliteDb, mid: number, epoch: number | undefined
   const buckets: { epoch: number; start: number; widthMs: number; counts: Record<CountKey, number> }[] = []
   // in the order of the primary key
   for (const found of select.iterate(mid, epoch ?? 0, epoch ?? Number.MAX_SAFE_INTEGER)) {
-    const record = found as { epoch: number; start: number; width: number; key: CountKey; n: number }
+    const record = found as { epoch: number; start: number; width: number; key: StoredKey; n: number }
     let last = buckets.at(-1)
     if (last?.epoch !== record.epoch || last.start !== record.start || last.widthMs !== record.width) {
       last = { epoch: record.epoch, start: record.start, widthMs: record.width, counts: {} }
       buckets.push(last)
     }
-    last.counts[record.key] = record.n
+    addStored(last.counts, record.key, record.n)
   }
   return buckets
 }
 
-export function readHistograms(db: SqliteDb, mid: number, epoch: number | undefined): Histogram[] {
-  const select = db.sql(`SELECT epoch, name, bucket, n FROM ledger_histogram
-    WHERE mid = ?1 AND epoch BETWEEN ?2 AND ?3`)
-  const histograms: { epoch: number; name: string; counts: Map<number, number> }[] = []
-  for (const found of select.iterate(mid, epoch ?? 0, epoch ?? Number.MAX_SAFE_INTEGER)) {
-    const record = found as { epoch: number; name: string; bucket: number; n: number }
-    let last = histograms.at(-1)
-    if (last?.epoch !== record.epoch || last.name !== record.name) {
-      last = { epoch: record.epoch, name: record.name, counts: new Map() }
-      histograms.push(last)
+export function readRecent(db: SqliteDb, mid: number, now: number, epoch: number | undefined): RecentCounts[] {
+  const select = db.sql(`SELECT start, epoch, key, n FROM ledger_recent
+    WHERE mid = ?1 AND start > ?2 AND epoch BETWEEN ?3 AND ?4`)
+  const minutes: { epoch: number; start: number; counts: Record<string, number> }[] = []
+  const since = now - RECENT_KEPT_MS - RECENT_MS
+  for (const found of select.iterate(mid, since, epoch ?? 0, epoch ?? Number.MAX_SAFE_INTEGER)) {
+    const record = found as { start: number; epoch: number; key: string; n: number }
+    let last = minutes.at(-1)
+    if (last?.epoch !== record.epoch || last.start !== record.start) {
+      last = { epoch: record.epoch, start: record.start, counts: {} }
+      minutes.push(last)
     }
-    last.counts.set(record.bucket, record.n)
+    last.counts[record.key] = record.n
   }
-  return histograms
+  return minutes
 }
 
-/** One pass over the rows on their way; settled ones are not among them. */
-export function readGauges(db: SqliteDb, mid: number, now: number, settings: LedgerSettings): Gauges {
-  const bit = (name: keyof typeof BITS): string => `(status >> ${BITS[name]})`
-  const groups = db
-    .sql(
-      `SELECT status & 3 AS state, ${bit('side')} & 1 AS side, count(*) AS n,
-        sum(${bit('effects')} & 1 = 1 AND lease <= ?1) AS doubt, sum(${bit('lost')} & 1) AS lost,
-        sum(due + ?2 < ?1) AS overdue, sum(${bit('verdict')} & 7 = ${VERDICT_OPEN}) AS pairs,
-        sum(${bit('control')} & 7 = ${VERDICT_OPEN}) AS controls
-      FROM ${rowTable(mid)} GROUP BY 1, 2`,
-    )
-    .all(now, settings.deadlineMs) as unknown as readonly Record<string, number>[]
-  const sum = (of: string, where: (group: Record<string, number>) => boolean): number =>
-    groups.reduce((total, group) => total + (where(group) ? Number(group[of]) : 0), 0)
-  const bySide = (
-    of: string,
-    state: (group: Record<string, number>) => boolean,
-  ): { legacy: number; target: number } => ({
-    legacy: sum(of, (group) => group.side === 0 && state(group)),
-    target: sum(of, (group) => group.side === 1 && state(group)),
-  })
-  const is = (state: number) => (group: Record<string, number>) => group.state === state
-  const unfinished = (group: Record<string, number>): boolean => group.state !== STATE.finished
-  return {
-    waiting: bySide('n', is(STATE.open)),
-    running: bySide('n', is(STATE.running)),
-    moving: sum('n', is(STATE.moving)),
-    inDoubt: bySide('doubt', is(STATE.running)),
-    lost: bySide('lost', unfinished),
-    overdue: sum('overdue', unfinished),
-    pairsOpen: sum('pairs', () => true),
-    controlsOpen: sum('controls', () => true),
-  }
+export function forgetRecent(db: SqliteDb, mid: number, now: number): void {
+  db.sql('DELETE FROM ledger_recent WHERE mid = ? AND start < ?').run(mid, now - 2 * RECENT_KEPT_MS)
 }
 
 const HOUR = 3_600_000

@@ -1,9 +1,18 @@
 // One call of the ledger inside its transaction: rows are found, changed by the row rules and stored, and what they
 // count is summed, so that each counter is written once a call.
 
-import type { FinishAnswer, FinishRequest, JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
-import { bucketStart, type Change, finish, isSettled, type RuleEnvironment } from '../../../src/ports/row-rules.ts'
+import type { FinishAnswer, FinishRequest, JobRow, LedgerSettings, PinRequest } from '../../../src/ports/ledger.ts'
+import {
+  bucketStart,
+  type Change,
+  type First,
+  familyOf,
+  finish,
+  isSettled,
+  type RuleEnvironment,
+} from '../../../src/ports/row-rules.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
+import { FirstBits } from './first-bits.ts'
 import { dropPayload, keepMoves } from './moves.ts'
 import { bodyOf, keyOf, type LiveRecord, type RowKey, rowOfLive, slotsText, statusOf } from './row-codec.ts'
 import { type RowTexts, rowTexts, sliceTexts } from './schema.ts'
@@ -54,6 +63,7 @@ export class Unit {
   readonly #texts: RowTexts
   readonly #held: HeldRows
   #slices: readonly Slice[] | undefined
+  #bits: FirstBits | undefined
   /** Of the row found last. */
   #key: RowKey = ''
   #place: Place
@@ -122,18 +132,16 @@ export class Unit {
     return this.#key
   }
 
-  /** First job of its key in this epoch. */
-  firstOfKey(epoch: number, slot: number | undefined): boolean {
-    if (slot === undefined) return true
-    if (slot < 0) return false
-    return (
-      Number(this.db.sql('INSERT OR IGNORE INTO ledger_key VALUES (?, ?, ?)').run(this.mid, epoch, slot).changes) === 1
-    )
+  /** The first-of-key tests of a job that is to be pinned now. */
+  first(request: PinRequest): First {
+    this.#bits ??= new FirstBits(this.db, this.mid)
+    return this.#bits.test(request, this.env.now + request.delayMs)
   }
 
   /** Writes the sums; the last thing that a call does. */
   end(): void {
-    this.tallies.write(this.db, this.env.settings.bucketMs)
+    this.#bits?.write()
+    this.tallies.write(this.db, this.env.now, this.env.settings)
   }
 
   #known(): readonly Slice[] {
@@ -186,10 +194,11 @@ export class Unit {
     this.db.sql(this.#texts.remove).run(this.#key)
   }
 
-  #count(row: JobRow, { counts, latencies }: Change<unknown>): void {
+  #count(row: JobRow, { counts, times, recent }: Change<unknown>): void {
     const { epoch, dueAt } = row.stamp
-    if (counts.length > 0) this.tallies.count(epoch, bucketStart(dueAt, this.env.settings), counts)
-    if (latencies === undefined) return
-    for (const { name, bucket } of latencies) this.tallies.latency(epoch, name, bucket)
+    const start = bucketStart(dueAt, this.env.settings)
+    if (counts.length > 0) this.tallies.count(epoch, start, counts)
+    if (times !== undefined) this.tallies.times(epoch, start, familyOf(row, this.env), times)
+    if (recent !== undefined && recent.length > 0) this.tallies.recent(epoch, recent)
   }
 }

@@ -1,6 +1,7 @@
 // What does the controller do next? Pure: from what it remembers, what the gates say and what is to be seen now, to one
 // action. Everything that is not a clear yes holds; nothing that holds keeps it from going back.
 
+import { CLOCK_JUMP_MS } from '../../ports/ledger.ts'
 import type { StageJudgement } from '../gates/stage.ts'
 import type { GateReason } from '../gates/types.ts'
 import type { Plan, Stage } from '../plan/types.ts'
@@ -42,9 +43,6 @@ export type DriveAction =
   | { readonly kind: 'hold'; readonly reasons: readonly DriveReason[] }
   /** The plan is at its end. */
   | { readonly kind: 'rest' }
-
-/** A clock that moved further than this from another one was set. */
-const CLOCK_JUMP_MS = 10_000
 
 /**
  * `record` undefined: no plan is driven. `judgement` null: nothing is counted now (the stage is entered, or it is not this
@@ -128,6 +126,7 @@ function watch(record: DriveRecord, judgement: StageJudgement | null, facts: Dri
     const seconds = (facts.clockJumpMs / 1000).toFixed(1)
     return { kind: 'reopen', why: `the ledger's clock jumped by ${seconds} s` }
   }
+  if (facts.clockJumped) return { kind: 'reopen', why: "a process saw the ledger's clock jump in this epoch" }
   if (judgement === null) return hold('no-data')
   if (judgement.verdict === 'fail' && record.failed === undefined) return { kind: 'fail', reasons: judgement.reasons }
   const next = nextStage(record)

@@ -35,6 +35,8 @@ export interface DriveFacts {
   readonly now: number
   /** How far the ledger's clock has moved away from this process's own since the last look; 0 at the first. */
   readonly clockJumpMs: number
+  /** Some process has seen it jump in the epoch that is counted. */
+  readonly clockJumped: boolean
   readonly latch: { readonly set: boolean; readonly by?: string; readonly why?: string }
   readonly epoch: EpochRecord
   readonly ceiling: number

@@ -2,10 +2,10 @@
 // same, because they look with this.
 
 import type { FlagSource } from '../../ports/flags.ts'
-import type { DriveState, PresenceRecord, Snapshot } from '../../ports/ledger.ts'
+import { CLOCK_JUMP_MS, type DriveState, type PresenceRecord, type Snapshot } from '../../ports/ledger.ts'
 import { SIDES, type Side } from '../../vocabulary/job.ts'
 import { judgeStage, type McpCounts, type StageCounts, type StageJudgement } from '../gates/stage.ts'
-import { stageCounts } from '../observe.ts'
+import { sawClockJump, stageCounts } from '../observe.ts'
 import type { Stage } from '../plan/types.ts'
 import type { DriveFacts, FlagFacts, PlanReading, ProducerFacts } from './facts.ts'
 import { attemptOf, type DriveRecord, nextStage, stageOf } from './record.ts'
@@ -39,6 +39,7 @@ export function driveFacts(
   return {
     now,
     clockJumpMs: seen.clockJumpMs ?? 0,
+    clockJumped: record?.epoch !== undefined && sawClockJump(snapshot, record.epoch),
     latch: {
       set: control.latch.set,
       ...(by === undefined ? {} : { by }),
@@ -113,6 +114,7 @@ export function judgeDriven(
   const counts = stageCounts(snapshot, {
     ...{ plan: record.plan, stage, attempt: attemptOf(record), epoch, legacyRate: record.legacyRate },
     ...(mcp === undefined ? {} : { mcp }),
+    clockJumped: Math.abs(facts.clockJumpMs) > CLOCK_JUMP_MS,
     conditions: {
       flagLost: isFlagLost(facts),
       workersMissing: facts.unworked.length > 0,

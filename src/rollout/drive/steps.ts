@@ -4,7 +4,7 @@
 import type { DriveRequest } from '../../ports/ledger.ts'
 import { DIALS_OFF, type Dials } from '../../vocabulary/dials.ts'
 import type { Json } from '../../vocabulary/outcome.ts'
-import type { Plan } from '../plan/types.ts'
+import { latencyRatios, type Plan } from '../plan/types.ts'
 import type { DriveAction, DriveReason } from './decide.ts'
 import type { DriveFacts } from './facts.ts'
 import {
@@ -205,7 +205,8 @@ function openEpoch(record: DriveRecord, context: StepContext): Step {
     told: [],
     ...(versions.target === undefined ? {} : { targetVersion: versions.target }),
   }
-  const opened = { expect: epoch.epoch, dials, flagRevision: revision, versions, rules }
+  const ratios = latencyRatios(record.plan)
+  const opened = { expect: epoch.epoch, dials, flagRevision: revision, versions, rules, ratios }
   return written('open-epoch', next, context, { epoch: opened, data: { flagRevision: revision, rules } })
 }
 

@@ -1,21 +1,18 @@
 // `cutover/gates`: the gates as pure functions, usable alone, without a queue, a flag or a ledger (docs/gates.md).
 
-export { bounds } from '../evidence.ts'
-export type { MismatchGate, PlainLimits, RatioGate, ShareGate, Stage, StageGates, Unit } from '../plan/types.ts'
-export { type BothEvidence, evidence, judge } from './judge.ts'
 export {
   type DifferenceArray,
   type EdgeRange,
   PAIR_MEASURES,
-  type PairedTimes,
   type PairMeasure,
-  pairedCounts,
   pairRanges,
   type RatioSteps,
   ratioSteps,
-  type UnpairedTimes,
-  unpairedCounts,
-} from './latency-counts.ts'
+} from '../../ports/pair-times.ts'
+export { bounds } from '../evidence.ts'
+export type { MismatchGate, PlainLimits, RatioGate, ShareGate, Stage, StageGates, Unit } from '../plan/types.ts'
+export { type BothEvidence, evidence, judge } from './judge.ts'
+export { type PairedTimes, pairedCounts, type UnpairedTimes, unpairedCounts } from './latency-counts.ts'
 export { PLAIN_LIMITS } from './plain.ts'
 export {
   type GateResult,

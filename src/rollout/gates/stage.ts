@@ -104,6 +104,8 @@ export interface StageConditions {
   readonly stayedMs?: number
   /** Since the counts were read. */
   readonly snapshotAgeMs?: number
+  /** What about the counts as a whole cannot be, in words. */
+  readonly contradictions?: readonly string[]
 }
 
 /** Older counts promote nothing. */
@@ -158,6 +160,7 @@ function conditionsOf({ maxStayMs }: Stage, conditions: StageConditions): HoldRe
     ['workers-missing', conditions.workersMissing],
     ['mixed-versions', conditions.mixedVersions],
     ['stale', snapshotAgeMs > SNAPSHOT_TTL_MS],
+    ['contradiction', (conditions.contradictions ?? []).length > 0],
     ['max-stay', stayedMs > maxStayMs],
     ['approval', conditions.approvalMissing],
   ]

@@ -7,6 +7,7 @@ import type { Side } from '../../vocabulary/job.ts'
 import type {
   AloneErrorCounts,
   CanaryErrorCounts,
+  ExcessCounts,
   LostCounts,
   MismatchCounts,
   PairedErrorCounts,
@@ -24,17 +25,17 @@ interface Primaries {
 }
 
 function primaries(get: Get, side: Side): Primaries {
-  const { dispatched, refused, settled } = MEASURES
-  // whoever cancels a job has not seen it fail
-  const all = get(dispatched(side)) - get(refused(side)) - get(settled('cancelled', side))
+  const { dispatched, refused, settled, movedOut } = MEASURES
+  // whoever cancels or moves a job has not seen how it would have ended here
+  const all = get(dispatched(side)) - get(refused(side)) - get(settled('cancelled', side)) - get(movedOut(side))
   const failed = get(settled('failed', side)) + get(settled('backend-failed', side))
   return { n: all, failed, lost: all - failed - get(settled('ok', side)) }
 }
 
 /** Shadow copies that were to run on a side, and those of them that never ended. */
 function shadows(get: Get, side: Side): { readonly sent: number; readonly lost: number } {
-  const { shadowWanted, shadowShed, shadowEnded } = MEASURES
-  const sent = get(shadowWanted(side)) - get(shadowShed(side))
+  const { shadowWanted, shadowShed, shadowWithdrawn, shadowEnded } = MEASURES
+  const sent = get(shadowWanted(side)) - get(shadowShed(side)) - get(shadowWithdrawn(side))
   return { sent, lost: sent - get(shadowEnded(true, side)) - get(shadowEnded(false, side)) }
 }
 
@@ -47,7 +48,9 @@ interface Pairs {
 
 function pairs(get: Get): Pairs {
   const compared = (cls: string): number => get(MEASURES.compared('pair', cls))
-  const sent = shadows(get, 'legacy').sent + shadows(get, 'target').sent
+  const { shadowWanted, shadowShed, pairCancelled, verdictMoved } = MEASURES
+  const both = (measure: (side: Side) => string): number => get(measure('legacy')) + get(measure('target'))
+  const sent = both(shadowWanted) - both(shadowShed) - get(pairCancelled) - get(verdictMoved('pair'))
   const all = sent - compared('ignored')
   const mismatched = compared('mismatched')
   return { n: all, mismatched, orphaned: all - mismatched - compared('matched') }
@@ -61,6 +64,18 @@ export function controls(get: Get): ShareCounts {
     get(MEASURES.compared('control', 'mismatched')),
   ]
   return { n: matched + mismatched, mismatched }
+}
+
+/** A triple that is not complete is target's fault where a pass is asked for, whichever of its runs is missing. */
+export const EXCESS: Reading<ExcessCounts> = {
+  n,
+  read: (get) => {
+    const of = (pair: boolean, control: boolean): number => get(MEASURES.triple(pair, control))
+    const all = get(MEASURES.controlWanted) - get(MEASURES.tripleOut)
+    const [targetOnly, controlOnly] = [of(true, false), of(false, true)]
+    const orphaned = all - targetOnly - controlOnly - of(true, true) - of(false, false)
+    return { n: all, targetOnly, controlOnly, orphaned }
+  },
 }
 
 export const PAIRED_ERRORS: Reading<PairedErrorCounts> = {
@@ -115,11 +130,13 @@ export function assigned(get: Get): { n: number; target: number } {
 }
 
 export function shedding(get: Get): { wanted: number; shed: number; compared: number; ignored: number } {
-  const { shadowWanted, shadowShed, compared } = MEASURES
+  const { shadowWanted, shadowShed, shadowRefused, compared } = MEASURES
   const ignored = get(compared('pair', 'ignored'))
+  const both = (measure: (side: Side) => string): number => get(measure('legacy')) + get(measure('target'))
+  // of a job that its queue refused the shadow was not shed by load
   return {
-    wanted: get(shadowWanted('legacy')) + get(shadowWanted('target')),
-    shed: get(shadowShed('legacy')) + get(shadowShed('target')),
+    wanted: both(shadowWanted) - both(shadowRefused),
+    shed: both(shadowShed) - both(shadowRefused),
     compared: get(compared('pair', 'matched')) + get(compared('pair', 'mismatched')) + ignored,
     ignored,
   }

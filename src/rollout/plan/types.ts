@@ -73,6 +73,12 @@ export interface Plan {
   readonly stages: readonly Stage[]
 }
 
+/** The ratios of all of its latency gates: pairs are counted for each of them. */
+export function latencyRatios({ stages }: Plan): readonly number[] {
+  const ratios = stages.flatMap(({ gates: { p50, p95 } }) => [p50?.ratio, p95?.ratio])
+  return [...new Set(ratios.filter((ratio) => ratio !== undefined))].sort((a, b) => a - b)
+}
+
 /** (stage, gate) pairs over which a wrong rollback is shared out: `tests` of the gates. */
 export function testsOf(plan: Plan): number {
   let tests = 0

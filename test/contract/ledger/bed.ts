@@ -177,7 +177,7 @@ export async function counted(m: MigrationLedger, act: () => Promise<unknown>): 
 export function sumLaw(snapshot: Snapshot, which: 'pair' | 'control'): { accounted: number; wanted: number } {
   const sum = (...starts: string[]): number =>
     Object.entries(countsOf(snapshot))
-      .filter(([key]) => !key.startsWith('key/'))
+      .filter(([key]) => !key.startsWith('key/') && !key.startsWith('key-day/'))
       .filter(([key]) => starts.some((start) => key.slice(key.indexOf('/') + 1).startsWith(start)))
       .reduce((total, [, n]) => total + n, 0)
   const kind = which === 'pair' ? 'shadow' : 'control'

@@ -180,7 +180,7 @@ export function moveContract(bench: () => LedgerBench): void {
     await m.pin([pinOf('a', { route: 'legacy-shadowed', control: true })])
     await m.finish([shadowOf('a')])
     const added = await counted(m, () => m.move([moveOf('a')]))
-    expect(added).toEqual({ ...crossing, ...judged({ 'pair.moved': 1, 'control.moved': 1 }) })
+    expect(added).toEqual({ ...crossing, ...judged({ 'pair.moved': 1, 'control.moved': 1, 'triple.out': 1 }) })
     expect(await m.row('a')).toMatchObject({ verdict: 'moved', controlVerdict: 'moved', slots: {} })
     expect(await counted(m, () => m.finish([shadowOf('a')]))).toEqual({})
     expect((await m.snapshot()).gauges).toMatchObject({ pairsOpen: 0, controlsOpen: 0 })

@@ -21,9 +21,7 @@ import {
   shadowOf,
   sumLaw,
 } from './bed.ts'
-
-const both = (measures: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(Object.entries(measures).flatMap(([k, n]) => [[`job/${k}`, n] as const, [`key/${k}`, n] as const]))
+import { judged } from './row-cases.ts'
 
 async function laws(m: MigrationLedger): Promise<void> {
   const snapshot = await m.snapshot()
@@ -54,7 +52,7 @@ export function pairContract(bench: () => LedgerBench): void {
         })
         expect(await only(m.finish([shadowOf(id, { outcome: ok('of target') })]))).toEqual(second)
       })
-      expect(added).toEqual(both({ 'shadow.ok.target': 1 }))
+      expect(added).toEqual(judged({ 'shadow.ok.target': 1 }))
       expect((await m.row(id))?.slots.shadow).toEqual(ok('of target'))
       await laws(m)
     })
@@ -85,11 +83,14 @@ export function pairContract(bench: () => LedgerBench): void {
 
   describe('compare', () => {
     it.each([
-      [MATCHED, both({ 'pair.matched': 1 })],
-      [IGNORED, both({ 'pair.ignored': 1 })],
-      [mismatch(), both({ 'pair.mismatched': 1 })],
-      [{ ...mismatch(), errors: 'target-only' } as const, both({ 'pair.mismatched': 1, 'pair.errors.target-only': 1 })],
-      [{ ...MATCHED, errors: 'both' } as const, both({ 'pair.matched': 1, 'pair.errors.both': 1 })],
+      [MATCHED, judged({ 'pair.matched': 1 })],
+      [IGNORED, judged({ 'pair.ignored': 1 })],
+      [mismatch(), judged({ 'pair.mismatched': 1 })],
+      [
+        { ...mismatch(), errors: 'target-only' } as const,
+        judged({ 'pair.mismatched': 1, 'pair.errors.target-only': 1 }),
+      ],
+      [{ ...MATCHED, errors: 'both' } as const, judged({ 'pair.matched': 1, 'pair.errors.both': 1 })],
     ])('closes a full pair once: %o', async (comparison, counts) => {
       const m = bench().migration()
       const id = newId()
@@ -135,7 +136,7 @@ export function pairContract(bench: () => LedgerBench): void {
           expect((await m.row(id))?.slots.shadow).toBeDefined()
           expect(await m.compare([{ id, which: 'pair', comparison: MATCHED }])).toEqual([true])
         })
-        expect(added).toEqual(both({ 'control.matched': 1, 'pair.matched': 1 }))
+        expect(added).toEqual(judged({ 'control.matched': 1, 'pair.matched': 1, 'triple.neither': 1 }))
         await laws(m)
       },
     )
@@ -149,10 +150,10 @@ export function pairContract(bench: () => LedgerBench): void {
       const added = await counted(m, async () => {
         for (const which of ['pair', 'pair', 'control', 'control'] as const) await m.shed([{ id, which }])
       })
-      expect(added).toEqual(both({ 'shadow.shed.target': 1, 'control.shed': 1 }))
+      expect(added).toEqual(judged({ 'shadow.shed.target': 1, 'control.shed': 1, 'triple.out': 1 }))
       await laws(m)
       const late = await counted(m, () => m.finish([shadowOf(id), shadowOf(id), controlOf(id), controlOf(id)]))
-      expect(late).toEqual(both({ 'late-outcome.shadow': 1, 'late-outcome.control': 1 }))
+      expect(late).toEqual(judged({ 'late-outcome.shadow': 1, 'late-outcome.control': 1 }))
       expect([...((await m.row(id))?.seenArms ?? [])].sort()).toEqual(['control', 'shadow'])
       await laws(m)
     })
@@ -173,7 +174,7 @@ export function pairContract(bench: () => LedgerBench): void {
       await m.shed([{ id, which: 'pair' }])
       await m.finish([finishOf(id)])
       const late = await counted(m, () => m.finish([shadowOf(id), shadowOf(id)]))
-      expect(late).toEqual(both({ 'late-outcome.shadow': 1 }))
+      expect(late).toEqual(judged({ 'late-outcome.shadow': 1 }))
       expect(await m.row(id)).toMatchObject({ state: 'finished', verdict: 'shed', slots: { primary: ok() } })
     })
   })
@@ -192,7 +193,7 @@ export function pairContract(bench: () => LedgerBench): void {
         expect(await orphan()).toEqual([true, true, false, false, false])
         expect(await orphan()).toEqual([false, false, false, false, false])
       })
-      expect(added).toEqual(both({ 'pair.orphaned.target': 1, 'pair.orphaned.legacy': 1 }))
+      expect(added).toEqual(judged({ 'pair.orphaned.target': 1, 'pair.orphaned.legacy': 1 }))
       await laws(m)
     })
     const overdueless = { route: 'legacy-shadowed', delayMs: HOUR } as const
@@ -206,7 +207,7 @@ export function pairContract(bench: () => LedgerBench): void {
       expect(await orphan('control')).toBe(false)
       expect(await orphan('pair')).toBe(true)
       expect(await counted(m, async () => expect(await orphan('control')).toBe(true))).toEqual(
-        both({ 'control.orphaned.legacy': 1 }),
+        judged({ 'control.orphaned.legacy': 1 }),
       )
       await laws(m)
     })
@@ -220,7 +221,7 @@ export function pairContract(bench: () => LedgerBench): void {
         { id: 'b', which: 'pair' },
       ])
       const late = await counted(m, () => m.finish([shadowOf('a'), shadowOf('a'), finishOf('b'), finishOf('b')]))
-      expect(late).toEqual(both({ 'late-outcome.shadow': 1, 'late-outcome.primary': 1, 'ok.legacy': 1 }))
+      expect(late).toEqual(judged({ 'late-outcome.shadow': 1, 'late-outcome.primary': 1, 'ok.legacy': 1 }))
       await laws(m)
     })
   })
@@ -264,7 +265,7 @@ export function pairContract(bench: () => LedgerBench): void {
       const late = await counted(m, async () => {
         for (let i = 0; i < 2; i++) for (const id of ['a', 'b']) await m.finish([shadowOf(id), controlOf(id)])
       })
-      expect(late).toEqual(both({ 'late-outcome.control': 1, 'late-outcome.shadow': 1 }))
+      expect(late).toEqual(judged({ 'late-outcome.control': 1, 'late-outcome.shadow': 1 }))
       await laws(m)
     })
 
@@ -277,7 +278,7 @@ export function pairContract(bench: () => LedgerBench): void {
       await m.finish([finishOf(id)])
       await m.compare([{ id, which: 'control', comparison: MATCHED }])
       const late = await counted(m, () => m.finish([controlOf(id), shadowOf(id), shadowOf(id), controlOf(id)]))
-      expect(late).toEqual(both({ 'late-outcome.shadow': 1 }))
+      expect(late).toEqual(judged({ 'late-outcome.shadow': 1 }))
       await laws(m)
     })
   })
@@ -287,10 +288,18 @@ export function pairContract(bench: () => LedgerBench): void {
       const m = bench().migration()
       await m.pin(['unpinned', 'cancelled'].map((id) => pinOf(id, { route: 'legacy-shadowed', control: true })))
       const unpinned = await counted(m, () => m.unpin(['unpinned', 'unpinned', 'nobody']))
-      expect(unpinned).toEqual(both({ 'refused.legacy': 1, 'shadow.shed.target': 1, 'control.shed': 1 }))
+      expect(unpinned).toEqual(
+        judged({
+          ...{ 'refused.legacy': 1, 'shadow.shed.target': 1, 'shadow.refused.target': 1, 'control.shed': 1 },
+          ...{ 'triple.out': 1 },
+        }),
+      )
       const cancelled = await counted(m, () => m.cancel('cancelled'))
       expect(cancelled).toEqual(
-        both({ 'cancelled.legacy': 1, 'pair.orphaned.legacy': 1, 'control.orphaned.legacy': 1 }),
+        judged({
+          ...{ 'cancelled.legacy': 1, 'pair.orphaned.legacy': 1, 'control.orphaned.legacy': 1 },
+          ...{ 'pair.cancelled': 1, 'shadow.withdrawn.target': 1, 'triple.out': 1 },
+        }),
       )
       const late = await counted(m, () => m.finish([shadowOf('cancelled'), controlOf('cancelled')]))
       expect(late).toEqual({})

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { FinishRequest, JobRow, MigrationLedger, Snapshot } from '../../../src/ports/ledger.ts'
+import { DEFAULT_RATIOS } from '../../../src/ports/pair-times.ts'
 import { ROUTES, type Side } from '../../../src/vocabulary/job.ts'
 import { ReferenceLedger } from '../../support/reference-ledger.ts'
 import {
@@ -43,7 +44,7 @@ const error = { name: 'Error', message: 'gone', code: 'E_GONE' }
 const pins = fc
   .record({
     ...{ id: ids, route: fc.constantFrom(...ROUTES), control: fc.boolean(), epoch: fc.constantFrom(0, 1) },
-    ...{ keySlot: fc.constantFrom(1, 2, undefined), maxAttempts: fc.constantFrom(1, 2, 3) },
+    ...{ keySlot: fc.constantFrom(1, 2, -1, undefined), keySeen: fc.boolean(), maxAttempts: fc.constantFrom(1, 2, 3) },
     ...{
       reason: fc.constantFrom('flag' as const, 'flag' as const, 'flag-stale' as const),
       age: fc.constantFrom(...AGES),
@@ -74,7 +75,12 @@ const finishes = fc
       ...(unrecorded ? { unrecorded: { epoch: 1, dueAt: Date.now(), route: 'legacy', adopted: over.fatal } } : {}),
     }),
   )
-const compares = fc.record({ id: ids, which, comparison: fc.constantFrom(MATCHED, IGNORED, mismatch()) })
+const compares = fc
+  .record({
+    ...{ id: ids, which, comparison: fc.constantFrom(MATCHED, IGNORED, mismatch()) },
+    ...{ times: fc.constantFrom(undefined, { legacy: 900, target: 900 }, { legacy: 900, target: 1000 }) },
+  })
+  .map(({ times, ...compare }) => ({ ...compare, ...(times === undefined ? {} : { times }) }))
 const moves = fc
   .record({
     ...{ id: ids, gen: gens, from: sides, to: sides, leaseMs: leases, payload: fc.constantFrom('{"n":1}', '"é"') },
@@ -258,7 +264,7 @@ function comparable(row: JobRow | undefined): unknown {
   })
 }
 
-function byEpoch(snapshot: Snapshot): { counts: Record<string, number>; latencies: Record<string, number> } {
+function byEpoch(snapshot: Snapshot): Record<'counts' | 'latencies' | 'recent' | 'pairs', Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const bucket of snapshot.buckets) {
     for (const [key, n] of Object.entries(bucket.counts)) {
@@ -266,10 +272,37 @@ function byEpoch(snapshot: Snapshot): { counts: Record<string, number>; latencie
     }
   }
   const latencies: Record<string, number> = {}
-  for (const { epoch, name, counts: buckets } of snapshot.histograms) {
-    for (const [bucket, n] of buckets) latencies[`${epoch} ${name} ${bucket}`] = n
+  for (const { epoch, name, family, counts: buckets } of snapshot.histograms) {
+    for (const [bucket, n] of buckets) {
+      const key = `${epoch} ${name} ${family} ${bucket}`
+      latencies[key] = (latencies[key] ?? 0) + n
+    }
   }
-  return { counts, latencies }
+  const recent: Record<string, number> = {}
+  for (const minute of snapshot.recent) {
+    for (const [key, n] of Object.entries(minute.counts)) {
+      recent[`${minute.epoch} ${key}`] = (recent[`${minute.epoch} ${key}`] ?? 0) + n
+    }
+  }
+  const pairs: Record<string, number> = {}
+  for (const { epoch, family, ratio, legacy } of snapshot.pairTimes) {
+    for (const [bucket, n] of legacy) pairs[`${epoch} ${family} ${ratio} ${bucket}`] = n
+  }
+  return { counts, latencies, recent, pairs }
+}
+
+/** Pairs in closed buckets, which are those that came too late; both ratios of every pair are counted. */
+function closedPairs({ pairs }: ReferenceLedger): Record<string, number> {
+  const closed: Record<string, number> = {}
+  for (const [key, n] of pairs) {
+    const [epoch, family, legacy] = key.split(' ')
+    if (family !== 'late') continue
+    for (const ratio of DEFAULT_RATIOS) {
+      const name = `${epoch} ${family} ${ratio} ${legacy}`
+      closed[name] = (closed[name] ?? 0) + n
+    }
+  }
+  return closed
 }
 
 export function randomContract(bench: () => LedgerBench): void {
@@ -288,14 +321,19 @@ export function randomContract(bench: () => LedgerBench): void {
         }
         const three = ['a', 'b', 'c']
         expect(await m.payloads(three)).toEqual(three.map((id) => reference.payload(id)))
-        const snapshot = await m.snapshot()
-        const { counts, latencies } = byEpoch(snapshot)
-        expect(counts).toEqual(Object.fromEntries(reference.counts))
-        expect(latencies).toEqual(Object.fromEntries(reference.latencies))
-        expect(snapshot.gauges).toEqual(reference.gauges())
-        for (const kind of ['pair', 'control'] as const) {
-          const { accounted, wanted } = sumLaw(snapshot, kind)
-          expect(accounted, kind).toBe(wanted)
+        for (const look of ['as it was written', 'compacted']) {
+          if (look === 'compacted') await m.compact()
+          const snapshot = await m.snapshot()
+          const { counts, latencies, recent, pairs } = byEpoch(snapshot)
+          expect(counts, look).toEqual(Object.fromEntries(reference.counts))
+          expect(latencies, look).toEqual(Object.fromEntries(reference.latencies))
+          expect(recent, look).toEqual(Object.fromEntries(reference.recent))
+          expect(pairs, look).toEqual(closedPairs(reference))
+          expect(snapshot.gauges, look).toEqual(reference.gauges())
+          for (const kind of ['pair', 'control'] as const) {
+            const { accounted, wanted } = sumLaw(snapshot, kind)
+            expect(accounted, kind).toBe(wanted)
+          }
         }
       }),
       { numRuns: 400 },

@@ -55,7 +55,9 @@ export interface Operation {
 }
 
 export const judged = (measures: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(Object.entries(measures).flatMap(([k, n]) => [[`job/${k}`, n] as const, [`key/${k}`, n] as const]))
+  Object.fromEntries(
+    Object.entries(measures).flatMap(([k, n]) => ['job', 'key-day', 'key'].map((family) => [`${family}/${k}`, n])),
+  )
 export const granted = (over: object = {}): object => ({
   status: 'granted',
   attempt: 1,
@@ -65,8 +67,8 @@ export const granted = (over: object = {}): object => ({
   ...over,
 })
 export const done = (cls: string): Partial<JobRow> => ({ state: 'finished', class: cls as 'ok' })
-export const failedBy = { 'failed.legacy': 1, 'failed.group.legacy.5': 1 }
-export const closedBy = { 'backend-failed.legacy': 1, 'failed.group.legacy.5': 1 }
+export const failedBy = { 'failed.legacy': 1 }
+export const closedBy = { 'backend-failed.legacy': 1 }
 export const refused = (why: string, cls?: string): object => ({
   status: 'refused',
   why,

@@ -87,6 +87,7 @@ export function tallyContract(bench: () => LedgerBench): void {
     expect(await keyed(['g', {}], ['h', {}])).toBe(2)
     expect(await counted(m, () => m.finish([finishOf('a'), finishOf('b')]))).toEqual({
       'job/ok.legacy': 2,
+      'key-day/ok.legacy': 1,
       'key/ok.legacy': 1,
     })
     expect((await m.row('b'))?.stamp.firstOfKey).toBe(false)
@@ -115,9 +116,14 @@ export function tallyContract(bench: () => LedgerBench): void {
     const zero = { legacy: 0, target: 0 }
     const { gauges: none } = await m.snapshot()
     const noGauges = { waiting: zero, running: zero, moving: 0, inDoubt: zero, lost: zero }
-    expect(none).toEqual({ ...noGauges, overdue: 0, pairsOpen: 0, controlsOpen: 0 })
+    expect(none).toEqual({ ...noGauges, overdue: 0, pairsOpen: 0, controlsOpen: 0, oldestReadyAt: null })
     await m.pin([pinOf('waits'), pinOf('delayed', { delayMs: HOUR }), overdueBy(2 * HOUR, 'overdue')])
-    await m.pin([pinOf('waits-t', { route: 'target' }), pinOf('runs'), pinOf('doubt'), pinOf('no-doubt')])
+    const [waiting] = await m.pin([
+      pinOf('waits-t', { route: 'target' }),
+      pinOf('runs'),
+      pinOf('doubt'),
+      pinOf('no-doubt'),
+    ])
     await m.pin([pinOf('half', { route: 'legacy-shadowed', control: true })])
     await m.finish([finishOf('half')])
     await m.claim([claimOf('runs'), claimOf('doubt', { leaseMs: 0, effectsUnknown: true })])
@@ -133,6 +139,7 @@ export function tallyContract(bench: () => LedgerBench): void {
       overdue: 1,
       pairsOpen: 1,
       controlsOpen: 1,
+      oldestReadyAt: Math.floor((waiting?.dueAt ?? 0) / 1000) * 1000,
     })
     expect((await allRows(m)).size).toBe(8)
   })

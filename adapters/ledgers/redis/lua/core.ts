@@ -15,13 +15,14 @@ local M = base .. 'm'
 
 /**
  * Tally buckets. A bucket is one hash while it is open, and one packed field of its epoch's hash once it is closed:
- * `tb` lists the open ones by when they close, `te` the epochs. Latencies are appended to a log of the epoch and summed
- * into its hash a few thousand at a time, because hardly two are alike.
+ * `tb` lists the open ones by when they close, `te` the epochs. Times are appended to a log a bucket (`ll`, listed in
+ * `lz` by when they close), which whoever compacts adds to the packed sums of the epoch. `rc` counts what happened by
+ * the minute, `o` the jobs that wait on target for their first run by the second of their due time, `oz` sorts it.
  */
 export const LUA_COUNTS = `
-local TB, TE = base .. 'tb', base .. 'te'
-local LOG_MOST = 8000
-local tallies, logs, dues = {}, {}, {}
+local TB, TE, LZ = base .. 'tb', base .. 'te', base .. 'lz'
+local MINUTE, RECENT_KEPT, DAY_MS = 60000, 7200000, 86400000
+local tallies, recents, ready, dues = {}, {}, {}, {}
 -- by side; lost, pairs and controls are few
 local waiting, running, moving, gauges = { [0] = 0, 0 }, { [0] = 0, 0 }, { [0] = 0, 0 }, {}
 
@@ -44,7 +45,7 @@ local function freezeClosed(limit)
 end
 
 local lastTally, lastEpoch, lastStart
--- the sums by family of the bucket of this due time and epoch; both is job and key
+-- the sums by family of the bucket of this due time and epoch
 local function bucketOf(epoch, due)
   local start = floor(due / bucketMs) * bucketMs
   if start ~= lastStart or epoch ~= lastEpoch then
@@ -53,61 +54,89 @@ local function bucketOf(epoch, due)
     lastTally = tallies[key]
     if not lastTally then
       local closes = start + bucketMs + deadlineMs + slackMs
-      lastTally = { job = {}, both = {}, excluded = {}, late = {}, epoch = epoch, closes = closes, closed = closes <= now }
+      lastTally = { [0] = {}, {}, {}, {}, {}, log = {}, epoch = epoch, closes = closes, closed = closes <= now }
       tallies[key] = lastTally
     end
   end
   return lastTally
 end
 
--- the sums under which an increment for a row with these static bits and this generation is filed
+local function isExcluded(st, gen) return gen > 0 or band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] end
+
+-- the family under which a row with these static bits and this generation is filed
+local function familyOf(tally, st, gen)
+  if tally.closed then return LATE end
+  if isExcluded(st, gen) then return EXCLUDED end
+  if band(st, 256) ~= 0 then return OF_KEY end
+  return band(st, 131072) ~= 0 and OF_DAY or AGAIN
+end
+
 local function sumsOf(st, epoch, due, gen)
   local tally = bucketOf(epoch, due)
-  if tally.closed then return tally.late end
-  if gen > 0 or band(st, 128) ~= 0 or DOUBT[band(rshift(st, 2), 15)] then return tally.excluded end
-  if band(st, 256) ~= 0 then return tally.both end
-  return tally.job
+  return tally[familyOf(tally, st, gen)]
 end
 
-local function latency(epoch, code, bucket)
-  local log = logs[epoch]
-  if not log then
-    log = {}
-    logs[epoch] = log
-  end
-  log[#log + 1] = pack('>Bi3', code, bucket)
+local function timed(st, epoch, due, gen, code, bucket, target)
+  local tally = bucketOf(epoch, due)
+  local entry = pack('>BI2', code * 8 + familyOf(tally, st, gen), bucket)
+  tally.log[#tally.log + 1] = target and entry .. pack('>I2', target) or entry
 end
 
-local function foldLog(epoch)
-  local key, sums, at = base .. 'hl' .. epoch, {}, 1
-  local log = call('GET', key)
-  while at <= #log do
-    local code, bucket
-    code, bucket, at = unpack('>Bi3', log, at)
-    local field = LATENCIES[code] .. '/' .. bucket
-    sums[field] = (sums[field] or 0) + 1
-  end
-  for field, n in pairs(sums) do call('HINCRBY', base .. 'h' .. epoch, field, n) end
-  call('DEL', key)
+-- notes what happened in this minute to a job that gates judge
+local function happened(st, epoch, gen, what)
+  if isExcluded(st, gen) then return end
+  local field = epoch .. ':' .. what
+  recents[field] = (recents[field] or 0) + 1
+end
+
+-- how long a copy on target waited for its first attempt; 0 when it was a later one
+local function waited(st, epoch, gen, side, bucket)
+  if side == 1 and bucket > 0 then happened(st, epoch, gen, 'wait.' .. math.max(FIRST_WAIT, math.ceil((bucket - 900) / 20))) end
+end
+
+local function readyAt(due, n)
+  local second = floor(due / 1000)
+  ready[second] = (ready[second] or 0) + n
 end
 
 local function flushTallies()
   for member, tally in pairs(tallies) do
     local key, new = base .. 't' .. member, false
-    for _, family in ipairs({ 'job', 'both', 'excluded', 'late' }) do
-      local prefix = family == 'both' and 'job/' or family .. '/'
+    for family = 0, 4 do
+      local prefix = FAMILIES[family] .. '/'
       for measure, n in pairs(tally[family]) do
         if call('HINCRBY', key, prefix .. measure, n) == n then new = true end
-        if family == 'both' then call('HINCRBY', key, 'key/' .. measure, n) end
       end
+    end
+    if #tally.log > 0 then
+      -- what is late has one log an epoch: its buckets are closed already
+      local log, name = table.concat(tally.log), tally.closed and tally.epoch .. ':late' or member
+      if call('APPEND', base .. 'll' .. name, log) == #log then call('ZADD', LZ, tally.closed and 0 or tally.closes, name) end
     end
     if new and call('ZADD', TB, tally.closes, member) == 1 then
       call('SADD', TE, tally.epoch)
       freezeClosed(4)
     end
   end
-  for epoch, log in pairs(logs) do
-    if call('APPEND', base .. 'hl' .. epoch, table.concat(log)) > LOG_MOST then foldLog(epoch) end
+end
+
+local function flushRecents()
+  local key = string.format('%src%.0f', base, floor(now / MINUTE) * MINUTE)
+  for field, n in pairs(recents) do
+    if call('HINCRBY', key, field, n) == n then call('PEXPIRE', key, RECENT_KEPT) end
+  end
+end
+
+local function flushReady()
+  for second, n in pairs(ready) do
+    if n ~= 0 then
+      local field = string.format('%.0f', second)
+      local left = call('HINCRBY', base .. 'o', field, n)
+      if left <= 0 then
+        call('HDEL', base .. 'o', field)
+        call('ZREM', base .. 'oz', field)
+      elseif left == n then call('ZADD', base .. 'oz', field, field) end
+    end
   end
 end
 
@@ -130,6 +159,7 @@ end
 
 local function flushCounts()
   flushTallies()
+  flushRecents()
   for side = 0, 1 do
     gauges['waiting.' .. SIDES[side]] = waiting[side]
     gauges['running.' .. SIDES[side]] = running[side]
@@ -138,6 +168,7 @@ local function flushCounts()
   for field, n in pairs(gauges) do
     if n ~= 0 then call('HINCRBY', base .. 'g', field, n) end
   end
+  flushReady()
   flushDues()
 end
 `

@@ -9,6 +9,7 @@ readIds()
 local batch, at, letters, rest = ARGV[6], 1, {}, {}
 
 local OK = { [0] = 'ok.legacy', 'ok.target' }
+local SETTLED = { [0] = 'settled.legacy', 'settled.target' }
 local ROW_FIXED = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4'
 
 local function answer(letter, more)
@@ -27,8 +28,9 @@ end
 local function ended(id, row, class, item)
   settle(id, row, class, item.out)
   if band(item.flags, 32) ~= 0 then count(row, 'effect-failed.' .. sideName(row)) end
-  latency(row.epoch, row.side, item.run)
-  latency(row.epoch, 6 + row.side, item.wait)
+  time(row, row.side, item.run)
+  if item.wait > 0 then time(row, 6 + row.side, item.wait) end
+  waited(row.st, row.epoch, row.gen, row.side, item.wait)
   finished(id, row, class)
 end
 
@@ -57,8 +59,10 @@ local function succeed(id, item)
     measure = 'effect-failed.' .. SIDES[side]
     sums[measure] = (sums[measure] or 0) + 1
   end
-  latency(epoch, side, item.run)
-  latency(epoch, 6 + side, item.wait)
+  timed(st, epoch, due, gen, side, item.run)
+  if item.wait > 0 then timed(st, epoch, due, gen, 6 + side, item.wait) end
+  happened(st, epoch, gen, SETTLED[side])
+  waited(st, epoch, gen, side, item.wait)
   local low, token = mu % 2, item.token
   putSettled(id, head(st, low, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token), item.out,
     function() return head(st, low + 32768, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token) end)
@@ -67,6 +71,7 @@ local function succeed(id, item)
     push(srem, id)
   else
     waiting[side] = waiting[side] - 1
+    if side == 1 and gen == 0 and started == 0 then readyAt(due, -1) end
   end
   dues[due] = (dues[due] or 0) - 1
   push(udel, id)
@@ -131,7 +136,8 @@ local function copy(id, item)
   save(id, row)
   local side, result = SIDES[item.side], item.ok and 'ok' or 'failed'
   count(row, isShadow and 'shadow.' .. result .. '.' .. side or 'control.' .. result)
-  latency(row.epoch, item.arm * 2 + item.side, item.run)
+  time(row, item.arm * 2 + item.side, item.run)
+  waited(row.st, row.epoch, row.gen, item.side, item.wait)
   finished(id, row, class)
 end
 

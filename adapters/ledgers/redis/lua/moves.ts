@@ -36,6 +36,7 @@ end
 local function takeOut(id, row, item)
   local again = row.state == 3
   if not again then count(row, 'moved-out.' .. SIDES[row.side]) end
+  countWithdrawn(row)
   count(row, row.verdict == 1 and 'pair.moved' or nil, row.control == 1 and 'control.moved' or nil)
   local reopened = again and 'reopened.' .. CLASSES[row.class] .. '.' .. SIDES[row.side]
   weigh(row, -1)

@@ -31,7 +31,10 @@ for i = 1, #ids do
   local row = load(id)
   if row and verdictOf(row, which) == 1 then
     local _, second = filledOf(row, which)
-    if not second then close(id, row, which, 2, which == 0 and 'shadow.shed.' .. shadowSide(row) or 'control.shed') end
+    if not second then
+      close(id, row, which, 2, which == 0 and 'shadow.shed.' .. shadowSide(row) or 'control.shed',
+        isTripleOpen(row) and 'triple.out' or nil)
+    end
   end
 end
 flush()
@@ -110,10 +113,21 @@ local function group(epoch, key, example, seen)
   end
 end
 
+-- what this comparison makes of the triple
+local function tripleOf(row, which, verdict)
+  if not isTripleOpen(row) then return nil end
+  if verdict == 6 then return 'triple.out' end
+  local other = which == 0 and row.control or row.verdict
+  if not isCompared(other) then return nil end
+  local pair, control = which == 0 and verdict or other, which == 0 and other or verdict
+  if pair == 5 then return control == 5 and 'triple.both' or 'triple.target-only' end
+  return control == 5 and 'triple.control-only' or 'triple.neither'
+end
+
 for i = 1, #ids do
   local id = ids[i]
-  local which, verdict, errors, json, n
-  which, verdict, errors, json, n, at = unpack('>BBBI4c0I2', batch, at)
+  local which, verdict, errors, legacyTime, targetTime, json, n
+  which, verdict, errors, legacyTime, targetTime, json, n, at = unpack('>BBBI2I2I4c0I2', batch, at)
   local row = load(id)
   local closes = false
   if row and verdictOf(row, which) == 1 then
@@ -121,8 +135,9 @@ for i = 1, #ids do
     closes = first and second
   end
   if closes then
+    if which == 0 and verdict ~= 6 and legacyTime > 0 then time(row, PAIR, legacyTime, targetTime) end
     close(id, row, which, verdict, (which == 0 and 'pair.' or 'control.') .. VERDICTS[verdict],
-      which == 0 and ERRORS[errors] or nil)
+      which == 0 and ERRORS[errors] or nil, tripleOf(row, which, verdict))
   end
   local seen = {}
   for _ = 1, n do

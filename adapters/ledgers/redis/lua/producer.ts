@@ -24,6 +24,16 @@ local DISPATCHED = { [0] = 'dispatched.legacy', 'dispatched.target' }
 local ROUTED = { [0] = 'route.legacy', 'route.legacy-shadowed', 'route.target', 'route.target-shadowed' }
 local function add(sums, measure) sums[measure] = (sums[measure] or 0) + 1 end
 
+-- the bits of the first-of-key tests: 256 of the epoch, 131072 of the day
+local function first(epoch, due, slot, seen)
+  local ofKey = not seen and call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0
+  local day = floor(due / DAY_MS)
+  local key = string.format('%sk%d:%.0f', base, epoch, day)
+  local ofDay = call('SETBIT', key, slot, 1) == 0
+  if ofDay then call('PEXPIREAT', key, string.format('%.0f', (day + 3) * DAY_MS)) end
+  return (ofKey and 256 or 0) + ((ofKey or ofDay) and 131072 or 0)
+end
+
 readIds()
 local batch, at, letters, rows = ARGV[6], 1, {}, {}
 for i = 1, #ids do
@@ -41,10 +51,9 @@ for i = 1, #ids do
       save(id, old)
     end
   else
-    if band(flags, 8) == 0 and (band(flags, 4) == 0 or call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0) then
-      st = st + 256
-    end
     local side, due, mu = band(rshift(st, 15), 1), now + delay, 0
+    if band(flags, 4) ~= 0 then st = st + first(epoch, due, slot, band(flags, 16) ~= 0)
+    elseif band(flags, 8) == 0 then st = st + 131328 end
     local sums = sumsOf(st, epoch, due, 0)
     if st % 2 == 1 then
       mu = band(flags, 2) ~= 0 and 72 or 8
@@ -59,6 +68,7 @@ for i = 1, #ids do
     add(sums, ROUTED[st % 4])
     if DOUBT[band(rshift(st, 2), 15)] then add(sums, 'unflagged.' .. SIDES[side]) end
     waiting[side] = waiting[side] + 1
+    if side == 1 then readyAt(due, 1) end
     dues[due] = (dues[due] or 0) + 1
     local row = pack(ROW, mu, 0, 0, 0, 0, 0, 0, 0, st, epoch, max, now, due, producerOf(producer), 0, '', #long, long)
     push(uset, id)
@@ -77,10 +87,13 @@ readIds()
 for i = 1, #ids do
   local id = ids[i]
   local row = load(id)
-  if row and neverStarted(row) and (not row.shared or ARGV[7] == '1') then
+  -- a copy is sent only after its job was accepted
+  if row and neverStarted(row) and not row.s and not row.c and (not row.shared or ARGV[7] == '1') then
     weigh(row, -1)
-    count(row, 'refused.' .. sideName(row), row.verdict == 1 and 'shadow.shed.' .. SIDES[1 - row.side] or nil,
-      row.control == 1 and 'control.shed' or nil)
+    local shed = row.verdict == 1
+    count(row, 'refused.' .. sideName(row), shed and 'shadow.shed.' .. SIDES[1 - row.side] or nil,
+      shed and 'shadow.refused.' .. SIDES[1 - row.side] or nil, row.control == 1 and 'control.shed' or nil,
+      isTripleOpen(row) and 'triple.out' or nil)
     row.gone = true
     save(id, row)
     cache[id] = false

@@ -10,7 +10,7 @@ export const LUA_ROWS = `
 local U, F, R, X = base .. 'u', base .. 'f', base .. 'r', base .. 'x'
 -- what changes, what is fixed, token and the full id
 local ROW = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4Bc0I2c0'
-local HOT, HOT_ST, HOT_SIZE, COLD_END = '>I4I4I4I4i6i6i6i6', '>I4I4I4I4i6i6i6i6I3', 40, 67
+local HOT, HOT_ST, HOT_SIZE, COLD_DUE, COLD_END = '>I4I4I4I4i6i6i6i6', '>I4I4I4I4i6i6i6i6I3', 40, 58, 67
 
 -- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 copies seen | 12-13 state | 14-16 slots p, s, c
 -- 17 shared
@@ -65,6 +65,22 @@ local function count(row, ...)
   end
 end
 
+local function time(row, code, bucket, target) timed(row.st, row.epoch, row.due, row.gen, code, bucket, target) end
+
+local function isCompared(verdict) return verdict == 4 or verdict == 5 end
+
+-- primary, shadow and control are not yet all compared, and still may be
+local function isTripleOpen(row)
+  local pair, control = isCompared(row.verdict), isCompared(row.control)
+  return (pair or row.verdict == 1) and (control or row.control == 1) and not (pair and control)
+end
+
+-- what a job that is cancelled or moved leaves of its pair and its triple
+local function countWithdrawn(row)
+  count(row, row.verdict == 1 and not row.s and 'shadow.withdrawn.' .. shadowSide(row) or nil,
+    isTripleOpen(row) and 'triple.out' or nil)
+end
+
 local GAUGES = { [0] = waiting, running, moving }
 local function gauge(name, n) gauges[name] = (gauges[name] or 0) + n end
 
@@ -74,6 +90,7 @@ local function weigh(row, n)
   if state ~= 3 then
     GAUGES[state][row.side] = GAUGES[state][row.side] + n
     if row.lost ~= 0 then gauge('lost.' .. SIDES[row.side], n) end
+    if row.side == 1 and neverStarted(row) then readyAt(row.due, n) end
     dues[row.due] = (dues[row.due] or 0) + n
   end
   if row.verdict == 1 then gauge('pairs', n) end
@@ -188,9 +205,12 @@ end
 local function settle(id, row, class, outcome, silent)
   local side = SIDES[row.side]
   weigh(row, -1)
-  count(row, CLASSES[class] .. '.' .. side,
-    (class == 1 or class == 3) and ('failed.group.' .. side .. '.' .. band(rshift(row.st, 9), 63)) or nil,
-    (not silent and row.verdict == 3 and not row.p) and 'late-outcome.primary' or nil)
+  count(row, CLASSES[class] .. '.' .. side, (not silent and row.verdict == 3 and not row.p) and 'late-outcome.primary' or nil)
+  if class ~= 2 then happened(row.st, row.epoch, row.gen, 'settled.' .. side) end
+  if class == 1 or class == 3 then
+    happened(row.st, row.epoch, row.gen, 'failed.' .. side)
+    if row.side == 1 then happened(row.st, row.epoch, row.gen, 'failed.group.' .. band(rshift(row.st, 9), 63)) end
+  end
   row.state, row.class, row.finished, row.lease, row.lost, row.shared = 3, class, now, 0, 0, false
   if outcome then row.p, row.pOut = true, outcome end
   weigh(row, 1)

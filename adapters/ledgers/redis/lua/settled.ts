@@ -67,7 +67,7 @@ local function readHead(value)
     _, _, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest = unpack(WIDE[k], value)
   else
     local small
-    if st > 65535 then
+    if band(st, 65536) ~= 0 then
       st, due = st - 65536, 0
       _, _, small, epoch, pinned, started, finished, producer, token, rest = unpack(NEAR[k], value)
     else

@@ -60,9 +60,9 @@ end
 `
 
 /**
- * ARGV[5]: one epoch, or empty for all. Answers the control state, gauges, and per epoch: buckets (field and JSON in
- * turn, closed ones as they are stored), summed latencies and the log of the rest, differences and
- * their examples.
+ * ARGV[5]: one epoch, or empty for all. Answers the control state, gauges, epochs; per epoch: buckets (field and JSON in
+ * turn, closed ones as they are stored), packed sums of times, differences and their examples; the logs of times not yet
+ * summed (name, when it closes, bytes in turn) and what happened lately (start of the minute, fields in turn).
  */
 export const LUA_SNAPSHOT = `${LUA_GAUGES}
 local doubt = inDoubt()
@@ -80,19 +80,73 @@ end
 local epochs = {}
 for _, epoch in ipairs(call('SMEMBERS', TE)) do
   if ARGV[5] == '' or ARGV[5] == epoch then
-    epochs[#epochs + 1] = { epoch, call('HGETALL', base .. 'tc' .. epoch), open[epoch] or {}, call('HGETALL', base .. 'h' .. epoch), call('GET', base .. 'hl' .. epoch) or '',
+    epochs[#epochs + 1] = { epoch, call('HGETALL', base .. 'tc' .. epoch), open[epoch] or {}, call('GET', base .. 'ls' .. epoch) or '',
       call('HGETALL', base .. 'df' .. epoch), call('HGETALL', base .. 'dr' .. epoch), call('HGETALL', base .. 'de' .. epoch) }
   end
 end
 answer[5] = epochs
+local logs, listed = {}, call('ZRANGE', LZ, 0, -1, 'WITHSCORES')
+for i = 1, #listed, 2 do
+  if ARGV[5] == '' or listed[i]:match('^%d+') == ARGV[5] then
+    logs[#logs + 1], logs[#logs + 2], logs[#logs + 3] = listed[i], listed[i + 1], call('GET', base .. 'll' .. listed[i]) or ''
+  end
+end
+answer[6] = logs
+local happenings, minute = {}, floor(now / MINUTE) * MINUTE
+for start = minute - 60 * MINUTE, minute, MINUTE do
+  local flat = call('HGETALL', string.format('%src%.0f', base, start))
+  if #flat > 0 then happenings[#happenings + 1], happenings[#happenings + 2] = string.format('%.0f', start), flat end
+end
+answer[7] = happenings
+answer[8] = call('ZRANGE', base .. 'oz', 0, 0)
 return answer
+`
+
+/**
+ * Logs of closed buckets, at most ARGV[5] of them. Answers the epochs, the logs (name and bytes in turn), and of each of
+ * their epochs number, version and packed sums.
+ */
+export const LUA_TIMES = `
+local logs, sums, seen = {}, {}, {}
+for _, member in ipairs(call('ZRANGEBYSCORE', LZ, '-inf', now, 'LIMIT', 0, ARGV[5])) do
+  logs[#logs + 1], logs[#logs + 2] = member, call('GET', base .. 'll' .. member) or ''
+  local epoch = member:match('^%d+')
+  if not seen[epoch] then
+    seen[epoch] = true
+    sums[#sums + 1], sums[#sums + 2] = epoch, call('HGET', base .. 'lv', epoch) or '0'
+    sums[#sums + 1] = call('GET', base .. 'ls' .. epoch) or ''
+  end
+end
+return { call('HGETALL', base .. 'e'), logs, sums }
+`
+
+/**
+ * ARGV[5] epoch, ARGV[6] version of the sums that were read, ARGV[7] the new sums, then each log that is in them and how
+ * many bytes of it. Answers 0 when somebody else was faster.
+ */
+export const LUA_FOLD = `
+local epoch = ARGV[5]
+if (call('HGET', base .. 'lv', epoch) or '0') ~= ARGV[6] then return 0 end
+call('SET', base .. 'ls' .. epoch, ARGV[7])
+call('HINCRBY', base .. 'lv', epoch, 1)
+for i = 8, #ARGV, 2 do
+  local key, taken = base .. 'll' .. ARGV[i], tonumber(ARGV[i + 1])
+  if call('STRLEN', key) <= taken then
+    call('DEL', key)
+    call('ZREM', LZ, ARGV[i])
+  else
+    -- what was late came meanwhile
+    call('SET', key, call('GETRANGE', key, taken, -1))
+  end
+end
+return 1
 `
 
 /** ARGV[5] measure, ARGV[6] n, ARGV[7] a name of this call: the same call twice adds once. */
 export const LUA_BUMP = `
 if call('SET', base .. 'once' .. ARGV[7], '', 'NX', 'PX', 600000) then
   local epoch = tonumber(call('HGET', base .. 'c', 'epoch') or '0')
-  bucketOf(epoch, now).excluded[ARGV[5]] = tonumber(ARGV[6])
+  bucketOf(epoch, now)[EXCLUDED][ARGV[5]] = tonumber(ARGV[6])
   flushCounts()
 end
 return tostring(now)

@@ -26,6 +26,7 @@ local function take(id, flags, gen, token, leaseMs, maxStarts)
   if band(mu, 12288) ~= 0 or rowGen ~= gen or starts >= maxStarts then return false end
   local side = band(rshift(st, 15), 1)
   if side ~= band(flags, 1) then return false end
+  if side == 1 and gen == 0 and started == 0 then readyAt(unpack('>i6', stored, COLD_DUE), -1) end
   mu = mu + 4096
   if band(flags, 4) ~= 0 and mu % 2 == 0 then mu = mu + 1 end
   if started == 0 then started = now end
@@ -128,7 +129,8 @@ if what == 'cancel' or what == 'discard' then
   elseif what == 'discard' and row.state == 1 and row.lease > now then answer = 'running'
   elseif what == 'cancel' and row.state ~= 0 then answer = row.state == 1 and 'running' or 'moving'
   else
-    count(row, row.verdict == 1 and 'pair.orphaned.' .. primarySide(row) or nil,
+    countWithdrawn(row)
+    count(row, row.verdict == 1 and 'pair.cancelled' or nil, row.verdict == 1 and 'pair.orphaned.' .. primarySide(row) or nil,
       row.control == 1 and 'control.orphaned.legacy' or nil)
     weigh(row, -1)
     if row.verdict == 1 then row.verdict = 3 end
