@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 const NEEDS = [
   { command: 'redis-server', args: ['--version'], apt: 'redis-server', brew: 'redis' },
-  { command: 'chromium', args: ['--version', '--no-sandbox'], apt: 'chromium', brew: '--cask chromium' },
+  { command: 'chromium', args: ['--version', '--no-sandbox'], apt: 'chromium', brew: 'chromium' },
 ] as const
 
 function has(command: string, args: readonly string[]): boolean {
