@@ -10,6 +10,7 @@ import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
 import { unitsNeeded } from '../rollout/gates/units.ts'
 import type { Stage } from '../rollout/plan/types.ts'
 import { formatCount, formatMs, formatShare } from './format.ts'
+import { finite } from './gate-trend.ts'
 import type { GateReport } from './rollout-model.ts'
 
 export interface GateContext {
@@ -41,12 +42,6 @@ export function gateReport(result: GateResult, context: GateContext): GateReport
     ...{ unitsNeeded: needed, msNeeded: msNeeded(result, needed, context) },
     text: result.message ?? text,
   }
-}
-
-/** JSON has no infinity, and no evidence is that large. */
-function finite(log: number | null): number | null {
-  if (log === null) return null
-  return Math.max(-1e6, Math.min(1e6, log))
 }
 
 function planned(name: GateResult['name'], { gates }: Stage): Pick<GateReport, 'rule' | 'unit'> {

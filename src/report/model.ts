@@ -78,6 +78,7 @@ export type FindingCode =
   | 'overdue'
   | 'latched'
   | 'latch-behind'
+  | 'gate'
   | 'failed'
   | 'refused'
   | 'mismatched'

@@ -32,6 +32,8 @@ export interface RolloutReport {
   /** The same as sentences, and what a human can do. */
   readonly waits: readonly string[]
   readonly gates: readonly GateReport[]
+  /** How the evidence of this stage grew, oldest first, at most twelve points; empty while it is not judged. */
+  readonly trend: readonly TrendPoint[]
   /** What was done, oldest first, at most the last hundred. */
   readonly timeline: readonly TimelineEntry[]
 }
@@ -82,6 +84,12 @@ export interface GateReport {
   readonly msNeeded: number | null
   /** Numbers and limit in words. */
   readonly text: string
+}
+
+/** What the gates of the current stage said at `at`; those of `mismatch`, `errors` and `lost`. */
+export interface TrendPoint {
+  readonly at: string
+  readonly gates: readonly Pick<GateReport, 'name' | 'evidenceFor' | 'evidenceAgainst'>[]
 }
 
 export interface TimelineEntry {

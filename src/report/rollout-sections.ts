@@ -69,8 +69,8 @@ export function neededText({ verdict, unitsNeeded, msNeeded, unit }: GateReport)
   return [units, time].filter((text) => text !== '').join(', ')
 }
 
-export function timelineSection({ timeline }: RolloutReport): Section {
-  const shown = timeline.slice(-TIMELINE_SHOWN)
+export function timelineSection({ timeline }: RolloutReport, most: number = TIMELINE_SHOWN): Section {
+  const shown = timeline.slice(-Math.min(most, timeline.length))
   const earlier = timeline.length - shown.length
   return {
     head: ['Timeline', 'what', 'stage', 'attempt', 'target', 'shadow', 'by', 'why', 'decision'],

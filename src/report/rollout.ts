@@ -9,6 +9,7 @@ import { driveFacts, type Judged, judgeDriven } from '../rollout/drive/look.ts'
 import { attemptOf, type DriveRecord, dialsOf, type Move, readRecord, type Said } from '../rollout/drive/record.ts'
 import { waitsOf } from '../rollout/drive/words.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
+import { gateTrend } from './gate-trend.ts'
 import { gateReport } from './gates.ts'
 import type { RolloutReport, RolloutStage, Said as SaidReport, TimelineEntry } from './rollout-model.ts'
 
@@ -42,8 +43,16 @@ export function rolloutReport(source: RolloutSource, seen: Seen = {}): RolloutRe
     ...{ verdict: judged?.judgement.verdict ?? null, reasons },
     waits: waits ? waitsOf({ record, reasons, judgement: judged?.judgement ?? null, facts }) : [],
     gates: judged === null ? [] : gatesOf(judged, source.snapshot, record),
+    trend: judged === null ? [] : trendOf(record, source, facts),
     timeline: record.moves.map(timelineEntry),
   }
+}
+
+function trendOf(record: DriveRecord, source: RolloutSource, facts: DriveFacts): RolloutReport['trend'] {
+  if (record.epoch === undefined) return []
+  return gateTrend(source.snapshot, record.epoch, (snapshot) => {
+    return judgeDriven(record, { ...source, snapshot }, { facts })?.judgement
+  })
 }
 
 function iso(ms: number): string {

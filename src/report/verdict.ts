@@ -25,7 +25,16 @@ export function verdictOf(facts: Facts): Verdict {
 function headline(facts: Facts): string {
   const prefix = facts.contradictions.length > 0 ? 'the counts contradict each other, trust none of them: ' : ''
   if (facts.jobs.enqueued === 0 && facts.contradictions.length === 0) return 'no jobs yet'
-  return `${prefix}${jobsClause(facts)}; ${pairsClause(facts)}`
+  return `${prefix}${stageClause(facts)}${jobsClause(facts)}; ${pairsClause(facts)}`
+}
+
+/** `held at shadow-all, mismatch: 18.4 % of 640, limit 1 %; `: what a plan that is being driven waits for. */
+function stageClause({ rollout }: Facts): string {
+  if (rollout === null || !rollout.driven || rollout.verdict === null || rollout.verdict === 'pass') return ''
+  const { verdict, stage, gates } = rollout
+  const gate = gates.find((each) => each.verdict === verdict)
+  const why = gate === undefined ? '' : `, ${gate.name}: ${foreign(gate.text)}`
+  return `${verdict === 'fail' ? 'failed' : 'held'} at ${foreign(stage)}${why}; `
 }
 
 function jobsClause({ jobs }: Facts): string {
@@ -74,8 +83,16 @@ function found(level: Finding['level'], candidates: readonly Found[]): Finding[]
 }
 
 function looks(facts: Facts): Finding[] {
-  const { jobs, sides, latch, processes } = facts
+  const { jobs, sides, latch, processes, rollout } = facts
+  const failing = rollout?.driven === true ? rollout.gates.filter(({ verdict }) => verdict === 'fail') : []
   return found('look', [
+    ...failing.map(
+      ({ name, text }): Found => [
+        true,
+        'gate',
+        () => `the gate ${name} fails at ${foreign(rollout?.stage ?? '')}: ${foreign(text)}`,
+      ],
+    ),
     [latch.set, 'latched', () => `rolled back: the latch sends everything to legacy${latchWords(facts)}`],
     [
       processes.latchBehind > 0,

@@ -4,6 +4,8 @@ import { resolveMigration } from '../../src/config/resolve.ts'
 import { type CutoverConfig, type } from '../../src/config/types.ts'
 import type { QueueSpec } from '../../src/ports/queue.ts'
 import type { LedgerSnapshot } from '../../src/report/build.ts'
+import { type DriveRecord, type Move, recordJson } from '../../src/rollout/drive/record.ts'
+import { defaultPlan, type Plan, parsePlan } from '../../src/rollout/plan.ts'
 import { BUSY } from './report-cases.ts'
 import { auditEntry, bucket, difference, epochRecord, histogram, START } from './snapshots.ts'
 
@@ -37,6 +39,46 @@ function bell(middle: number, width: number, n: number): Record<number, number> 
   return counts
 }
 
+/** What is due in a minute of the canary stage, beside what `BUSY` has. */
+const COMPARED = Object.fromEntries(
+  Object.entries({
+    ...{ 'dispatched.legacy': 20, 'route.legacy-shadowed': 20, 'ok.legacy': 20, 'shadow.wanted.target': 20 },
+    ...{ 'shadow.ok.target': 20, 'pair.matched': 16, 'pair.mismatched': 4 },
+  }).flatMap(([measure, n]) => [
+    [`job/${measure}`, n],
+    [`key/${measure}`, n],
+  ]),
+)
+
+const [PLAN] = parsePlan(
+  defaultPlan({ migration: 'parse-email', legacy: 'bee-queue', target: 'bullmq' }),
+  'migration-plan.md',
+) as [Plan]
+
+/** In its third stage, with a rollback behind it. */
+const RECORD: DriveRecord = {
+  ...{ v: 1, plan: PLAN, phase: 'watching', stage: PLAN.stages[2]?.name ?? '', targetVersion: '2', legacyRate: 0.001 },
+  ...{ attempts: Object.fromEntries(PLAN.stages.slice(0, 3).map(({ name }, at) => [name, at === 1 ? 2 : 1])) },
+  ...{ enteredAt: START + 30 * MINUTE, epoch: 2, decisions: 4, told: [] },
+  moves: [
+    ...['enter', 'promote', 'rollback', 'enter', 'promote'].map((action, at): Move => {
+      const stage = PLAN.stages[[0, 1, 0, 1, 2][at] ?? 0] ?? PLAN.stages[0]
+      const { name = '', target = 0, shadow = 0, control = 0 } = stage ?? {}
+      return {
+        ...{
+          at: START + at * 7 * MINUTE,
+          by: 'controller@host',
+          action,
+          stage: name,
+          attempt: at > 2 ? 2 : 1,
+          epoch: 1,
+        },
+        ...{ dials: { target, shadow, control }, why: 'no alarm', decision: at + 1 },
+      }
+    }),
+  ],
+}
+
 /** `BUSY` spread over an hour, with traffic, noise and changes. */
 export function full(): LedgerSnapshot {
   const { snapshot } = BUSY
@@ -48,10 +90,12 @@ export function full(): LedgerSnapshot {
     }
     const seen = minute < 30 ? {} : { 'excluded/backlog.seen.target': 12 * (minute - 28) }
     const start = START + minute * MINUTE
-    return bucket({ ...looks, ...seen }, { start, widthMs: MINUTE, epoch: minute < 30 ? 1 : 2 })
+    const shadowed = minute < 30 ? {} : COMPARED
+    return bucket({ ...looks, ...seen, ...shadowed }, { start, widthMs: MINUTE, epoch: minute < 30 ? 1 : 2 })
   })
   return {
     ...BUSY,
+    drive: { revision: 7, driven: true, record: recordJson(RECORD) },
     settings: resolveMigration(CONFIG, 'parse-email'),
     snapshot: {
       ...snapshot,

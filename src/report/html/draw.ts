@@ -9,7 +9,7 @@ import type { GridComponentOption, MarkLineComponentOption } from 'echarts/compo
 import type { ComposeOption } from 'echarts/core'
 import { compactCount, formatMs, formatShare } from '../format.ts'
 import { escapeHtml, Markup } from './markup.ts'
-import { type Band, type Line, type Panel, type Plot, quantilePosition, type Unit } from './plot.ts'
+import { type Band, type Line, type Mark, type Panel, type Plot, quantilePosition, type Unit } from './plot.ts'
 
 type Option = ComposeOption<CustomSeriesOption | LineSeriesOption | GridComponentOption | MarkLineComponentOption>
 
@@ -39,6 +39,7 @@ export async function loadDraw(): Promise<Draw> {
     ])
   echarts.use([LineChart, CustomChart, GridComponent, MarkLineComponent, SVGRenderer])
   return (plot) => {
+    refuseLongText(plot)
     const width = WIDTHS[plot.width]
     const height = plot.panels.reduce((sum, panel) => sum + TITLE + panel.height, FOOT)
     const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height })
@@ -53,6 +54,12 @@ export async function loadDraw(): Promise<Draw> {
       chart.dispose()
     }
   }
+}
+
+/** Texts of plots are the project's own: a long one is somebody else's. */
+function refuseLongText({ title, panels }: Plot): void {
+  const texts = [title, ...panels.flatMap((panel) => [panel.title, ...panel.lines.map(({ name }) => name)])]
+  if (texts.some((text) => text.length > 100)) throw new Error('a plot was given a text that is not of this project')
 }
 
 function placeOf({ axis }: Plot, x: number): number {
@@ -78,7 +85,7 @@ function optionOf(plot: Plot): Option {
     series: plot.panels.flatMap((panel, at) => [
       ...(panel.band === undefined ? [] : [bandSeries(panel.band, at, places)]),
       ...panel.lines.map((line) => lineSeries(line, at, places)),
-      ...(panel.mark === undefined ? [] : [markSeries(panel.mark, at)]),
+      ...(panel.marks ?? []).map((mark) => markSeries(mark, at)),
     ]),
   }
 }
@@ -169,6 +176,8 @@ export function formatUnit(value: number | null, unit: Unit): string {
       return formatMs(value)
     case 'ratio':
       return `× ${Number(value.toFixed(2))}`
+    case 'evidence':
+      return String(Number(value.toFixed(2)))
   }
 }
 
@@ -192,8 +201,8 @@ function lineSeries(
     itemStyle: { color: `var(--${ink})` },
     lineStyle: {
       color: `var(--${ink})`,
-      width: as === 'limit' ? 1.25 : 1.75,
-      type: as === 'dashed' ? [5, 4] : as === 'limit' ? [2, 3] : 'solid',
+      width: 1.75,
+      type: as === 'dashed' ? [5, 4] : 'solid',
     },
     ...(step === true ? { step: 'end' as const } : {}),
     ...(area === true ? { areaStyle: { color: `var(--${ink}-soft)`, opacity: 1 } } : {}),
@@ -232,7 +241,7 @@ function bandSeries({ ink, lower, upper }: Band, at: number, places: readonly nu
   }
 }
 
-function markSeries(mark: number, at: number): LineSeriesOption {
+function markSeries({ ink, at: value }: Mark, at: number): LineSeriesOption {
   return {
     ...base(at),
     type: 'line',
@@ -241,8 +250,8 @@ function markSeries(mark: number, at: number): LineSeriesOption {
       silent: true,
       symbol: 'none',
       label: { show: false },
-      lineStyle: { color: 'var(--ink)', width: 1, type: [2, 3] },
-      data: [{ yAxis: mark }],
+      lineStyle: { color: `var(--${ink})`, width: 1.25, type: [2, 3] },
+      data: [{ yAxis: value }],
     },
   }
 }

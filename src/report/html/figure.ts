@@ -20,8 +20,9 @@ export function figure(plot: Plot, draw: Draw): Markup {
 /** Each name once, though it may stand in several panels. */
 function legend(panels: readonly Panel[]): Markup {
   const items = new Map<string, string>()
-  for (const { lines, band } of panels) {
+  for (const { lines, band, marks = [] } of panels) {
     for (const { name, ink, as = 'solid' } of lines) items.set(name, `${ink} ${as}`)
+    for (const { name, ink } of marks) items.set(name, `${ink} dotted`)
     if (band !== undefined) items.set(band.name, 'band')
   }
   return html`<ul class="legend">${[...items].map(([name, as]) => html`<li class="${as}">${name}</li>`)}</ul>`

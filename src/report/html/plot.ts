@@ -3,13 +3,13 @@
 // No foreign text gets into a plot: names of lines and axes are written here.
 
 /** Colours of the page (`theme.ts`), by meaning. */
-export type Ink = 'legacy' | 'target' | 'noise' | 'bad' | 'muted'
+export type Ink = 'legacy' | 'target' | 'noise' | 'ok' | 'bad' | 'muted' | 'ink'
 
 export interface Line {
   readonly name: string
   readonly ink: Ink
-  /** `dashed` for copies (shadows, controls), `limit` for a limit. */
-  readonly as?: 'solid' | 'dashed' | 'limit'
+  /** `dashed` for copies (shadows, controls). */
+  readonly as?: 'solid' | 'dashed'
   /** Stays at a value until the next point. */
   readonly step?: true
   /** Filled down to zero. */
@@ -26,7 +26,13 @@ export interface Band {
   readonly upper: readonly (number | null)[]
 }
 
-export type Unit = 'count' | 'rate' | 'share' | 'ms' | 'ratio'
+export interface Mark {
+  readonly name: string
+  readonly ink: Ink
+  readonly at: number
+}
+
+export type Unit = 'count' | 'rate' | 'share' | 'ms' | 'ratio' | 'evidence'
 
 export interface Panel {
   readonly title: string
@@ -36,8 +42,8 @@ export interface Panel {
   readonly height: number
   readonly lines: readonly Line[]
   readonly band?: Band
-  /** A horizontal line, e.g. a limit or a ratio of one. */
-  readonly mark?: number
+  /** Horizontal lines, e.g. a limit or a ratio of one. */
+  readonly marks?: readonly Mark[]
   /** The axis reaches at least to here. */
   readonly atLeast?: number
   /** The axis ends here, whatever the lines do. */

@@ -176,7 +176,15 @@ function quantilePlot(
       { title: texts.title, unit: 'ms', scale: 'log', height: 150, lines: lines.map(cut) },
       ...(compared.length === 0
         ? []
-        : [{ title: 'Ratio to legacy', unit: 'ratio' as const, height: 70, mark: 1, lines: compared.map(cut) }]),
+        : [
+            {
+              title: 'Ratio to legacy',
+              unit: 'ratio' as const,
+              height: 70,
+              marks: [{ name: 'alike', ink: 'ink' as const, at: 1 }],
+              lines: compared.map(cut),
+            },
+          ]),
     ],
   }
 }

@@ -13,6 +13,7 @@ import { figure } from './figure.ts'
 import { type Child, foreign, html, type Markup } from './markup.ts'
 import type { Plot } from './plot.ts'
 import { evidencePlot, runPlot, timePlot, waitPlot } from './plots.ts'
+import { ROLLOUT_SECTIONS, rolloutMarkup } from './rollout.ts'
 import { table } from './table.ts'
 
 interface Part {
@@ -95,8 +96,12 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
     // the audit log below says more
     changes: take('Last changes'),
   }
+  for (const title of sections.keys()) {
+    if (ROLLOUT_SECTIONS.some((known) => title.startsWith(known))) sections.delete(title)
+  }
   const others = [...sections].map(([title, section]): Part => ({ title, body: sectionTable(section) }))
   return [
+    { title: 'Staged cutover', body: rolloutMarkup(migration, draw, id) },
     { title: 'Over time', body: [plot(timePlot(migration, id('time'))), known.epochs] },
     { title: 'Differences', body: migration.jobs.enqueued > 0 && differences(migration, id('differences-list')) },
     {

@@ -10,22 +10,28 @@ export interface TableOptions {
   readonly textColumns: readonly number[]
   /** The script makes the heads into buttons. */
   readonly sortable?: boolean
+  /** A class for each row. */
+  readonly marked?: readonly ('pass' | 'hold' | 'fail')[]
   /** Rows can be filtered. */
   readonly items?: boolean
 }
 
 const FOREIGN = 300
 
-export function table({ head, rows, textColumns, sortable = false, items = false }: TableOptions): Markup {
+export function table({ head, rows, textColumns, sortable = false, items = false, marked }: TableOptions): Markup {
   const as = (column: number): string => (textColumns.includes(column) ? 't' : 'n')
   const item = items && html` data-item`
   return html`<div class="scroll" tabindex="0" role="group" aria-label="${head[0]}, table"><table class="${sortable ? 'sortable' : 'plain'}">
 <thead><tr>${head.map((title, column) => html`<th scope="col" class="${as(column)}">${title}</th>`)}</tr></thead>
 <tbody>${rows.map(
-    (cells) => html`<tr${rowClass(cells[0])}${item}>${cells.map((cell, column) =>
-      column === 0
-        ? html`<th scope="row" class="${as(column)}">${content(cell)}</th>`
-        : html`<td class="${isTime(cell) ? 't time' : as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
+    (
+      cells,
+      at,
+    ) => html`<tr${marked === undefined ? rowClass(cells[0]) : html` class="${marked[at]}"`}${item}>${cells.map(
+      (cell, column) =>
+        column === 0
+          ? html`<th scope="row" class="${as(column)}">${content(cell)}</th>`
+          : html`<td class="${isTime(cell) ? 't time' : as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
     )}</tr>
 `,
   )}</tbody></table></div>`

@@ -1,0 +1,117 @@
+// The staged cutover on the page: where it stands, what its gates say, how the evidence grew, and who moved it.
+
+import { formatMs, formatShare, formatTime } from '../format.ts'
+import type { MigrationReport, RolloutReport, RolloutStage } from '../model.ts'
+import { gatesSection, timelineSection } from '../rollout-sections.ts'
+import type { Draw } from './draw.ts'
+import { figure } from './figure.ts'
+import { foreign, html, type Markup } from './markup.ts'
+import type { Panel, Plot } from './plot.ts'
+import { table } from './table.ts'
+
+/** Sections of text and Markdown that stand here instead, by the beginning of their title. */
+export const ROLLOUT_SECTIONS: readonly string[] = ['Plan', 'Gates of ', 'Timeline']
+
+export function rolloutMarkup({ rollout }: MigrationReport, draw: Draw, id: (name: string) => string): Markup | false {
+  if (rollout === null) return false
+  const { driven, stage, attempt, phase, verdict, waits, paused, approved, enteredAt } = rollout
+  const plot = evidencePlot(rollout, id('gate-evidence'))
+  return html`<p>${driven ? 'The plan is being driven.' : 'The plan was let go: the dials are turned by hand.'} Stage <strong>${foreign(stage, 60)}</strong>, attempt ${attempt}, since ${formatTime(enteredAt)}: ${PHASES[phase]}${verdict !== null && html`, <strong>${verdict}</strong>`}.</p>
+${waits.length > 0 && html`<ul>${waits.map((wait) => html`<li>${foreign(wait, 600)}</li>`)}</ul>`}
+${said('Paused', paused)}${said('Approved', approved)}
+<ol class="stages">${rollout.stages.map(stageMarkup)}</ol>
+${gates(rollout)}
+${plot !== undefined && figure(plot, draw)}
+${timeline(rollout)}`
+}
+
+const PHASES: Readonly<Record<RolloutReport['phase'], string>> = {
+  entering: 'the dials are on their way to every producer',
+  watching: 'it is counted and judged',
+  back: 'rolled back',
+  done: 'the last stage has passed',
+}
+
+function said(what: string, by: RolloutReport['paused']): Markup | false {
+  if (by === null) return false
+  return html`<p><strong>${what}</strong> by ${foreign(by.by, 80)} at ${formatTime(by.at)}${by.why !== null && html`: ${foreign(by.why, 300)}`}</p>`
+}
+
+const STATES: Readonly<Record<RolloutStage['state'], string>> = { passed: 'passed', current: 'now', ahead: 'ahead' }
+
+function stageMarkup({ name, state, dials, minSoakMs, approval, attempts }: RolloutStage): Markup {
+  const { target, shadow, control } = dials
+  const more = [
+    `soaks ${formatMs(minSoakMs)}`,
+    ...(approval === 'manual' ? ['a human says yes'] : []),
+    ...(attempts > 1 ? [`attempt ${attempts}`] : []),
+  ]
+  return html`<li class="${state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${STATES[state]}</span>
+<span>target ${formatShare(target)}, shadow ${formatShare(shadow)}${control > 0 && `, control ${formatShare(control)}`}</span>
+<span class="quiet">${more.join(', ')}</span></li>
+`
+}
+
+function gates(rollout: RolloutReport): Markup | false {
+  if (rollout.gates.length === 0) return false
+  const { head, rows, textColumns, rest } = gatesSection(rollout)
+  return html`<h3>${foreign(head[0] ?? '', 100)}</h3>
+<p class="quiet small">Proven where “for” has reached its number, refuted where “against” has; natural logarithms. Intervals are right at every moment at once, each end at the level of the verdict.</p>
+${table({ head: ['Gate', ...head.slice(1)], rows, textColumns, marked: rollout.gates.map(({ verdict }) => verdict) })}
+${rest !== undefined && html`<p class="quiet">${foreign(rest, 600)}</p>`}`
+}
+
+/** The newest first here, as in the audit log. */
+function timeline(rollout: RolloutReport): Markup | false {
+  if (rollout.timeline.length === 0) return false
+  const { head, rows, textColumns } = timelineSection(rollout, Number.POSITIVE_INFINITY)
+  return html`<h3>Who moved it, and when</h3>
+${table({ head: ['When', ...head.slice(1)], rows: rows.toReversed(), textColumns })}`
+}
+
+/** Beyond this many times what is needed, a curve says nothing more. */
+const MOST = 1.5
+
+/** For and against each gate, on one axis with the two numbers that decide. */
+function evidencePlot({ trend, gates }: RolloutReport, id: string): Plot | undefined {
+  if (trend.length < 2) return undefined
+  const panels = gates.flatMap((gate): Panel[] => {
+    const { name, passAt, failAt, rule } = gate
+    // no foreign text is given to the charting library, whatever a model says
+    if (!/^[a-z0-9-]{1,20}$/.test(name)) return []
+    const at = trend.map((point) => point.gates.find((each) => each.name === name))
+    if (!at.some((each) => each !== undefined && each.evidenceFor !== null)) return []
+    const most = MOST * Math.max(passAt, failAt)
+    const values = (of: 'evidenceFor' | 'evidenceAgainst') => at.map((each) => clip(each?.[of] ?? null, most))
+    return [
+      {
+        ...{
+          title: `${name}: evidence, ${rule === 'prove' ? 'to be proven' : 'watched'}`,
+          unit: 'evidence',
+          height: 100,
+          most,
+        },
+        lines: [
+          { name: 'for', ink: 'ok', values: values('evidenceFor') },
+          { name: 'against', ink: 'bad', values: values('evidenceAgainst') },
+        ],
+        marks: [
+          { name: 'proven from here on', ink: 'ok', at: passAt },
+          { name: 'refuted from here on', ink: 'bad', at: failAt },
+        ],
+      },
+    ]
+  })
+  if (panels.length === 0) return undefined
+  return {
+    id,
+    title: 'Evidence of the gates over time',
+    caption:
+      'Of the current stage, since its counts began: what could be read at each moment. A curve at the upper edge says more than enough.',
+    ...{ axis: 'time', width: 'wide', x: trend.map(({ at }) => Date.parse(at)), panels },
+  }
+}
+
+function clip(value: number | null, most: number): number | null {
+  return value === null ? null : Math.max(0, Math.min(most, value))
+}
