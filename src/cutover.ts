@@ -3,13 +3,17 @@
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as delay } from 'node:timers/promises'
 import { backendIdOfRow } from './backlog/backend-id.ts'
+import { findJob } from './backlog/find-job.ts'
 import { follow } from './backlog/follow.ts'
 import type { MoveResult, PassOptions } from './backlog/move.ts'
 import { auditMove } from './backlog/move-audit.ts'
+import type { Operation, OperationResult } from './backlog/operate.ts'
 import { decodeError, decodeOutcome } from './comparison/replay.ts'
 import { resolveMigration, resolveNamespace } from './config/resolve.ts'
 import type { CutoverConfig, Logger } from './config/types.ts'
 import type { Handler } from './execution/context.ts'
+import { type JobEvent, jobEvents } from './job-history.ts'
+import { type JobPage, type JobsOptions, listJobs } from './job-list.ts'
 import { type JobView, viewJob } from './job-view.ts'
 import type { FlagSource } from './ports/flags.ts'
 import type { CancelAnswer, ControlState, Ledger, MigrationLedger } from './ports/ledger.ts'
@@ -430,6 +434,79 @@ export class Cutover<I, J, R, E, L, T> {
     const result = standing === true ? await follow(runtime.mover, selection) : await runtime.mover.pass(selection)
     if (result.moved > 0 || result.pending > 0) await auditMove(await this.#ledgerOf(name), result, { by: this.#by })
     return result
+  }
+
+  // ---------------------------------------------------------------------------------------------- one by one
+
+  /** Jobs that need somebody's eye, in pages: in doubt, parked, overdue, lost, or failed within `retain`. */
+  async jobs(name: Name<I>, options: JobsOptions): Promise<JobPage> {
+    const runtime = this.#runtime(name)
+    await this.#openLedger()
+    const { settings } = runtime
+    return await listJobs(
+      {
+        ...{ migration: settings.name, settings: settings.ledger, ledger: () => this.#ledgerOf(name) },
+        ...{ queue: (side) => runtime.queue(side), shadowQueue: (side) => runtime.shadowQueue(side) },
+      },
+      options,
+    )
+  }
+
+  /** What happened to a job, in order; empty if neither ledger nor park lists know it. */
+  async jobHistory(name: Name<I>, id: string): Promise<readonly JobEvent[]> {
+    const runtime = this.#runtime(name)
+    const ledger = await this.#ledgerOf(name)
+    const { row, parked } = await findJob(
+      {
+        ...{ ledger: async () => ledger, queue: (side) => runtime.queue(side) },
+        shadowQueue: (side) => runtime.shadowQueue(side),
+      },
+      id,
+    )
+    return await jobEvents(ledger, id, row, parked)
+  }
+
+  /**
+   * Makes a job runnable that nobody would run by himself: in doubt, left by its worker, stuck in a move, lost and found
+   * again; on its side, or on the other one with `to`. What it did before it may do again: only the idempotency keys of
+   * its effects, which stay the same, make that safe.
+   *
+   * Refused, and nothing is changed: `job-unknown`, `job-state`, `job-copy-missing`, `move-no-workers`, `move-latched`.
+   */
+  async force(name: Name<I>, id: string, options: { to?: Side; by?: string; why: string }): Promise<OperationResult> {
+    return await this.#operate(name, 'force', id, options)
+  }
+
+  /** Runs a failed job again, with all of its attempts, or a parked copy. Refused as `force` is. */
+  async retry(
+    name: Name<I>,
+    id: string,
+    options: { to?: Side; by?: string; why?: string } = {},
+  ): Promise<OperationResult> {
+    return await this.#operate(name, 'retry', id, options)
+  }
+
+  /**
+   * Ends a job that will not be run: waiting, parked, lost, in doubt or stuck, as `cancelled`; its copies are removed. Of a
+   * failed one it only notes that somebody has seen to it. `job-unknown`, `job-state`.
+   */
+  async discard(name: Name<I>, id: string, options: { by?: string; why: string }): Promise<OperationResult> {
+    return await this.#operate(name, 'discard', id, options)
+  }
+
+  async #operate(
+    name: Name<I>,
+    operation: Operation,
+    id: string,
+    { to, by = this.#by, why }: { to?: Side; by?: string; why?: string },
+  ): Promise<OperationResult> {
+    const runtime = this.#runtime(name, to)
+    if (operation !== 'retry' && (why ?? '').trim() === '') {
+      throw new CutoverError('option-invalid', `${name}: ${operation} needs \`why\`, for the audit log`)
+    }
+    await this.#openLedger()
+    const more = { ...(to === undefined ? {} : { to }), ...(why === undefined ? {} : { why }) }
+    return await runtime.operator.run({ operation, id, by, ...more })
   }
 
   // ---------------------------------------------------------------------------------------------------- around

@@ -1,7 +1,9 @@
 // The public API, in the order of a job's way: configure, enqueue, work, look.
 
+export type { JobCase } from './backlog/job-cases.ts'
 export type { LeftJobs, MoveProgress, MoveResult } from './backlog/move.ts'
 export type { LeftReason } from './backlog/move-job.ts'
+export type { Operation, OperationResult } from './backlog/operate.ts'
 export type { CompareOptions } from './comparison/options.ts'
 export {
   type ConfigBase,
@@ -21,6 +23,8 @@ export {
   openCutover,
 } from './cutover.ts'
 export type { EffectCall, Handler, JobContext } from './execution/context.ts'
+export type { JobEvent } from './job-history.ts'
+export type { JobPage, JobsOptions, ListedJob, ListedState, ParkedView } from './job-list.ts'
 export type { JobState, JobView } from './job-view.ts'
 export type { McpConfig, McpHttpConfig, McpSample, McpServerConfig, McpStdioConfig } from './mcp/config.ts'
 export type { CancelAnswer, ControlState } from './ports/ledger.ts'

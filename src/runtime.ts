@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Mover } from './backlog/move.ts'
+import { Operator } from './backlog/operate.ts'
 import { Scheduler } from './backlog/schedules.ts'
 import { Sweeper } from './backlog/sweep.ts'
 import { fingerprint } from './config/fingerprint.ts'
@@ -69,6 +70,7 @@ export class Runtime {
   readonly #fence: Fence
   readonly #unrecorded: Unrecorded
   readonly mover: Mover
+  readonly operator: Operator
   readonly #sweeper: Sweeper
   readonly scheduler: Scheduler
   readonly #workers = new Set<WorkerHandle>()
@@ -106,6 +108,8 @@ export class Runtime {
     this.#fence = new Fence({ ledger, leaseMs: settings.leaseMs })
     this.#unrecorded = new Unrecorded({ fence: this.#fence, ledger })
     this.mover = new Mover({ settings, ledger, queue, by: options.by })
+    const shadowQueue = (side: Side): Promise<Queue> => this.shadowQueue(side)
+    this.operator = new Operator({ settings, ledger, queue, shadowQueue, mover: this.mover })
     this.#sweeper = new Sweeper({
       mover: this.mover,
       migration: settings.name,

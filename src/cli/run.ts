@@ -11,10 +11,12 @@ import { flagCommand } from './commands/flag.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { jobCommand } from './commands/job.ts'
+import { jobsCommand } from './commands/jobs.ts'
 import { judgeCommand } from './commands/judge.ts'
 import { rollbackCommand, unlatchCommand } from './commands/latch.ts'
 import { mismatchesCommand } from './commands/mismatches.ts'
 import { moveCommand } from './commands/move.ts'
+import { discardCommand, forceCommand, retryCommand } from './commands/operate.ts'
 import { planCommand } from './commands/plan.ts'
 import { probeCommand } from './commands/probe.ts'
 import { pauseCommand, promoteCommand, resumeCommand } from './commands/promote.ts'
@@ -35,8 +37,9 @@ export interface Cli {
 
 const COMMANDS = [
   ...[initCommand, checkCommand, doctorCommand],
-  ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, explainCommand, historyCommand],
+  ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, jobsCommand, explainCommand, historyCommand],
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
+  ...[forceCommand, retryCommand, discardCommand],
   ...[schedulesCommand, unscheduleCommand],
   ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand, simulateCommand],
   ...[probeCommand],

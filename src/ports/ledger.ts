@@ -386,6 +386,16 @@ export interface RowLedger {
    * during the whole scan is returned at least once. `cursor` undefined starts; an answer without `cursor` ends.
    */
   scan(options: { cursor?: string; limit: number }): Promise<{ rows: readonly JobRow[]; cursor?: string }>
+  /**
+   * Of the finished rows with nothing left to compare those that ended so, in no order, a page at a time; together with
+   * the finished ones of `scan` all that are kept. `limit` is about how many rows are looked at: a page may be shorter,
+   * or empty, and yet have a `cursor`. A row that ends while the pages are read may be left out.
+   */
+  settled(options: {
+    classes: readonly FinishClass[]
+    cursor?: string
+    limit: number
+  }): Promise<{ rows: readonly JobRow[]; cursor?: string }>
 }
 
 export interface PairLedger {

@@ -192,8 +192,8 @@ export interface Queue<Native = unknown> {
   counts(options?: { detail?: boolean }): Promise<QueueCounts>
   /** Where this job is. With `failed` the backend's own reason. */
   find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }>
-  /** This job, wherever it is; undefined if the backend has no record of it. */
-  read(backendId: string): Promise<StoredJob | undefined>
+  /** This job, wherever it is (a parked one as in `parked`); undefined if the backend has no record of it. */
+  read(backendId: string): Promise<StoredJob | ParkedJob | undefined>
   /**
    * Waiting or delayed jobs, a page at a time, those that run first first. A job that stays where it is while the pages
    * are read is listed at least once, also while others come, run or are taken. A page may be shorter than `limit`

@@ -33,6 +33,8 @@ export type CutoverErrorCode =
   | 'job-unknown'
   | 'job-failed'
   | 'job-cancelled'
+  | 'job-state'
+  | 'job-copy-missing'
   | 'starts-exceeded'
   | 'backend-failed'
   | 'deadline-too-short'

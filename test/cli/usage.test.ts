@@ -11,7 +11,7 @@ const cli = (...argv: string[]): Promise<Told> => call(argv, { cwd })
 const COMMANDS = [
   ...[['init'], ['check'], ['doctor'], ['status'], ['report'], ['mismatches'], ['job'], ['explain'], ['history']],
   ...[['flag'], ['flag', 'get'], ['flag', 'set'], ['rollback'], ['unlatch'], ['move']],
-  ...[['schedules'], ['unschedule']],
+  ...[['schedules'], ['unschedule'], ['jobs'], ['force'], ['retry'], ['discard']],
 ]
 
 describe('help', () => {
@@ -27,7 +27,7 @@ describe('help', () => {
     },
   )
 
-  test.each([['flag', 'set'], ['rollback'], ['unlatch'], ['move'], ['unschedule']])(
+  test.each([['flag', 'set'], ['rollback'], ['unlatch'], ['move'], ['unschedule'], ['force'], ['retry'], ['discard']])(
     '%s %s takes --by and --why',
     async (...command) => {
       const { stdout } = await cli(...command.filter((word) => word !== undefined), '--help')

@@ -16,6 +16,7 @@ import { probeContract } from './ledger/probes.ts'
 import { randomContract } from './ledger/random.ts'
 import { rowContract } from './ledger/rows.ts'
 import { scheduleContract } from './ledger/schedules.ts'
+import { settledContract } from './ledger/settled.ts'
 import { storeContract } from './ledger/store.ts'
 import { tallyContract } from './ledger/tallies.ts'
 
@@ -50,6 +51,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('control', () => controlContract(bench))
     describe('drive', () => driveContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
+    describe('settled rows', () => settledContract(bench))
     describe('schedules', () => scheduleContract(bench))
     describe('probes', () => probeContract(bench))
     describe('store', () => storeContract(bench))

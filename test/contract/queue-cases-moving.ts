@@ -1,7 +1,7 @@
 // The contract's moving: what is listed, read, parked and removed so that a job can go to another queue, whole.
 
 import { expect } from 'vitest'
-import type { MovableJob, OutgoingJob, Queue, StoredJob } from '../../src/ports/queue.ts'
+import type { MovableJob, OutgoingJob, ParkedJob, Queue, StoredJob } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
 import {
   ACK,
@@ -387,14 +387,14 @@ export const MOVING_CASES: readonly Case[] = [
       const waiting = job({ attempts: 2 })
       const delayed = job({ delayMs: HOUR, backoff: { delayMs: 10 }, attempts: 2 })
       await enqueueAll(queue, [waiting, delayed])
-      const look = async (one: OutgoingJob, place: string, more: Partial<StoredJob>): Promise<void> => {
+      const look = async (one: OutgoingJob, place: string, more: Partial<ParkedJob>): Promise<void> => {
         expect(await queue.read(one.backendId)).toMatchObject({
           ...{ backendId: one.backendId, place, data: one.data },
           ...more,
         })
       }
       await look(failing, 'failed', { attempts: 2, attemptsMade: 2 })
-      await look(parked, 'parked', { attempts: 4, attemptsMade: 0 })
+      await look(parked, 'parked', { attempts: 4, attemptsMade: 0, reason: 'newer', parkedAt: expect.any(Number) })
       await look(running, 'running', { attempts: 1, attemptsMade: 0 })
       await look(waiting, 'waiting', { attempts: 2 })
       await look(delayed, 'delayed', { attempts: 2, backoff: { delayMs: 10 } })

@@ -5,6 +5,7 @@ import type {
   ClaimAnswer,
   ClaimRequest,
   FinishAnswer,
+  FinishClass,
   FinishRequest,
   JobRow,
   PairState,
@@ -20,6 +21,9 @@ import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
 import { jobRow, readRow, slotsOf, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
 import { idArg, Reader, type Writer } from './wire.ts'
+
+/** Settled rows of one call: a few ms of the server's time. */
+const MOST_LOOKED_AT = 1000
 
 const idOf = ({ id }: { readonly id: string }): string => id
 
@@ -74,6 +78,7 @@ export function rowLedger(port: Port): RowLedger {
       return jobRow(new Reader(row as Buffer), id, { primary, shadow, control }, producer)
     },
     scan: (options) => scan(port, options),
+    settled: (options) => settled(port, options),
   }
 }
 
@@ -221,4 +226,25 @@ async function scan(
   const next = String(reply[0])
   if (next !== '0') return { rows, cursor: `${hash}:${next}` }
   return hash === 'u' ? { rows, cursor: 'f:0' } : { rows }
+}
+
+async function settled(
+  port: Port,
+  { classes, cursor = '0:0', limit }: { classes: readonly FinishClass[]; cursor?: string; limit: number },
+): Promise<{ rows: readonly JobRow[]; cursor?: string }> {
+  const [slice = '0', bucket = '0'] = cursor.split(':')
+  const wanted = classes.map((cls) => codeOf(CLASS_WORDS, cls)).join('')
+  const most = String(Math.max(1, Math.min(limit, MOST_LOOKED_AT)))
+  const reply = (await port.run(SCRIPTS.ended, [wanted, slice, bucket, most])) as Buffer[]
+  const rows: JobRow[] = []
+  for (let at = 2; at < reply.length; at += 4) {
+    const [id, stored, outcome, long] = reply.slice(at, at + 4) as [Buffer, Buffer, Buffer, Buffer]
+    // the long id of a row that was settled by a version before is not kept: its digest stands for it
+    const digest = id.length === 17 && id[0] === 0x23 ? `#${id.toString('hex', 1)}` : ''
+    const full = long.length > 0 ? long.toString('utf8') : digest
+    const outcomes = { primary: outcome.toString('utf8'), shadow: '', control: '' }
+    rows.push(jobRow(new Reader(stored), full === '' ? id : full, outcomes, ''))
+  }
+  const next = `${String(reply[0])}:${String(reply[1])}`
+  return next === '0:0' ? { rows } : { rows, cursor: next }
 }

@@ -25,7 +25,7 @@ import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
 import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
 import { LUA_SETTLED } from './lua/settled.ts'
-import { LUA_BUMP, LUA_COMPACT, LUA_FOLD, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT, LUA_TIMES } from './lua/views.ts'
+import { LUA_BUMP, LUA_COMPACT, LUA_ENDED, LUA_FOLD, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT, LUA_TIMES } from './lua/views.ts'
 import { LUA_CLAIM, LUA_END, LUA_HOLD } from './lua/worker.ts'
 
 export interface Script {
@@ -61,6 +61,7 @@ export const SCRIPTS = {
   samples: script('samples', LUA_CORE, LUA_SAMPLES),
   row: script('row', ...ROWS, LUA_SETTLED, LUA_ROW),
   scan: script('scan', ...ROWS, LUA_SCAN),
+  ended: script('ended', ...ROWS, LUA_SETTLED, LUA_ENDED),
   snapshot: script('snapshot', ...ROWS, LUA_CONTROL, LUA_SNAPSHOT),
   bump: script('bump', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_BUMP),
   times: script('times', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_TIMES),

@@ -15,6 +15,7 @@ import type {
   DriveState,
   ExtendRequest,
   FinishAnswer,
+  FinishClass,
   FinishRequest,
   JobRow,
   LedgerSettings,
@@ -47,7 +48,7 @@ import { noteProbe, readProbes } from './probes.ts'
 import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import * as schedules from './schedules.ts'
 import { prepareMigration, rowTable } from './schema.ts'
-import { dropSlice, slicesToDrop } from './slices.ts'
+import { dropSlice, pageSettled, slicesToDrop } from './slices.ts'
 import { forgetRecent, readBuckets, readRecent, rollUp } from './tallies.ts'
 import { foldTimes, readTimes } from './times.ts'
 import { HeldRows, Unit } from './unit.ts'
@@ -57,6 +58,8 @@ type Which = 'pair' | 'control'
 /** Items of one transaction; a larger call is several, so that none holds the event loop for long. */
 const CHUNK = 200
 const PURGE_ROWS = 2000
+/** Settled rows of one read, which holds the event loop. */
+const PAGE_ROWS = 1000
 
 export interface SqliteMigrationOptions {
   readonly namespace: string
@@ -143,6 +146,23 @@ export class SqliteMigration implements MigrationLedger {
       const last = records.at(-1)
       const rows = records.map((record) => rowOfLive(record, idOf(record.id)))
       return records.length < limit || last === undefined ? { rows } : { rows, cursor: cursorOf(last.id) }
+    })
+  }
+  settled({
+    classes,
+    cursor,
+    limit,
+  }: {
+    classes: readonly FinishClass[]
+    cursor?: string
+    limit: number
+  }): Promise<{ rows: readonly JobRow[]; cursor?: string }> {
+    return this.#read((db, mid) => {
+      const [, sid = '0', key] = /^(\d+) (.*)$/s.exec(cursor ?? '') ?? []
+      const after = { sid: Number(sid), key: key === undefined ? undefined : keyOfCursor(key) }
+      const { rows, last } = pageSettled(db, mid, after, Math.min(limit, PAGE_ROWS))
+      const wanted = rows.filter((row) => row.class !== undefined && classes.includes(row.class))
+      return last === undefined ? { rows: wanted } : { rows: wanted, cursor: `${last.sid} ${cursorOf(last.key)}` }
     })
   }
 

@@ -3,7 +3,7 @@
 
 import type { JobRow, LedgerSettings } from '../../../src/ports/ledger.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
-import type { RowKey } from './row-codec.ts'
+import { idOf, type RowKey } from './row-codec.ts'
 import { sliceTable, sliceTexts } from './schema.ts'
 import { packSettled, unpackSettled } from './settled-codec.ts'
 
@@ -53,6 +53,26 @@ export function findSettled(
     return { row: unpackSettled(id, found.v as Uint8Array, slice.first, token), slice }
   }
   return undefined
+}
+
+/** Up to `limit` rows behind `after`, from the oldest slice on; `last` is where the next page begins. */
+export function pageSettled(
+  db: SqliteDb,
+  mid: number,
+  after: { readonly sid: number; readonly key: RowKey | undefined },
+  limit: number,
+): { readonly rows: readonly JobRow[]; readonly last?: { readonly sid: number; readonly key: RowKey } } {
+  for (const { sid, first } of slicesOf(db, mid).toReversed()) {
+    if (sid < after.sid) continue
+    const from = sid === after.sid && after.key !== undefined ? [after.key] : []
+    const behind = from.length === 0 ? '' : 'WHERE id > ?2'
+    const select = db.sql(`SELECT id, v FROM ${sliceTable(sid)} ${behind} ORDER BY id LIMIT ?1`)
+    const found = select.all(limit, ...from) as unknown as readonly { id: RowKey; v: Uint8Array }[]
+    const end = found.at(-1)
+    if (end === undefined) continue
+    return { rows: found.map(({ id, v }) => unpackSettled(idOf(id), v, first)), last: { sid, key: end.id } }
+  }
+  return { rows: [] }
 }
 
 export function putSettled(db: SqliteDb, slice: Slice, key: RowKey, row: JobRow): void {

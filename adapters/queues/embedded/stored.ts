@@ -50,7 +50,13 @@ export function placeOf(db: SqliteDb, queue: number, id: string, now: number): {
 export function read(db: SqliteDb, queue: number, id: string): StoredJob | undefined {
   const sql = `SELECT ${COLUMNS} FROM embedded_jobs WHERE queue = ? AND id = ?`
   const row = db.sql(sql).get(queue, id) as StoredRow | undefined
-  return row === undefined ? undefined : storedJob(row, PLACES[row.place])
+  if (row === undefined) return undefined
+  const place = PLACES[row.place]
+  return place === 'parked' ? parkedOf(storedJob(row, place), row) : storedJob(row, place)
+}
+
+function parkedOf(job: StoredJob & { readonly place: 'parked' }, { reason, time }: StoredRow): ParkedJob {
+  return { ...job, reason: reason as ParkReason, parkedAt: time }
 }
 
 /** Behind the row that the cursor names, whether it is still there or not. */
@@ -96,7 +102,7 @@ export function parkedJobs(
   options: { limit: number; cursor?: string; reasons?: readonly ParkReason[] },
 ): Page<ParkedJob> {
   const { jobs, cursor } = page(db, queue, { ...options, place: 'parked' })
-  const parked = jobs.map(({ row, ...job }) => ({ ...job, reason: row.reason as ParkReason, parkedAt: row.time }))
+  const parked = jobs.map(({ row, ...job }) => parkedOf(job, row))
   return cursor === undefined ? { jobs: parked } : { jobs: parked, cursor }
 }
 

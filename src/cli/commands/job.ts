@@ -3,22 +3,25 @@
 // Values are not shown: the ledger keeps them unredacted until they are compared.
 
 import type { Command } from 'commander'
+import { backendIdOfRow } from '../../backlog/backend-id.ts'
+import { findJob, type ParkedCopy } from '../../backlog/find-job.ts'
 import type { MigrationSettings } from '../../config/resolve.ts'
+import { jobEvents } from '../../job-history.ts'
+import { viewParked } from '../../job-list.ts'
 import { type JobView, viewJob } from '../../job-view.ts'
-import type { JobRow, Sample } from '../../ports/ledger.ts'
-import type { QueuePlace } from '../../ports/queue.ts'
-import { formatCount, formatMs, formatTime } from '../../report/format.ts'
+import type { JobRow } from '../../ports/ledger.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
 import { backendIdOf } from '../../vocabulary/ids.ts'
 import { ARMS, type Arm, type Side, sideOfArm } from '../../vocabulary/job.ts'
-import type { Outcome, StoredError } from '../../vocabulary/outcome.ts'
+import type { Outcome } from '../../vocabulary/outcome.ts'
 import { failureOf } from '../failure.ts'
 import type { Answer, Call } from '../io.ts'
+import { type Found, jobJson, jobText, type Place, parkedJson, parkedText, type Run } from '../job-text.ts'
 import { examples, NAME_HELP } from '../options.ts'
-import { blocks, columns, foreign, type Pen } from '../pen.ts'
-import { iso } from '../processes.ts'
+import { foreign } from '../pen.ts'
 import type { Cli } from '../run.ts'
 import { inTime, type Session, withSession } from '../session.ts'
+import { shownError } from '../shown-error.ts'
 
 export function jobCommand(program: Command, cli: Cli): void {
   program
@@ -31,52 +34,32 @@ export function jobCommand(program: Command, cli: Cli): void {
     .action(cli.action(job))
 }
 
-interface Place {
-  readonly arm: Arm
-  readonly side: Side
-  readonly backendId: string
-  readonly place: QueuePlace | 'unknown'
-  readonly reason: string | null
-}
-
-interface Run {
-  readonly arm: Arm
-  readonly side: Side
-  readonly ok: boolean
-  readonly attempts: number
-  readonly waitMs: number
-  readonly runMs: number
-  readonly version: string
-  readonly effects: readonly string[]
-  readonly resultBytes: number
-  readonly error: Omit<StoredError, 'stack'> | null
-}
-
-interface Found {
-  readonly view: JobView
-  readonly runs: readonly Run[]
-  readonly places: readonly Place[]
-  readonly samples: readonly Sample[]
-}
-
 async function job(call: Call<{ readonly ledgerOnly?: boolean }>): Promise<Answer> {
   return await withSession(call, async (session) => {
     const { settings, id = '' } = session.pickWithId(call.args, true)
     const ledger = await session.ledgerOf(settings)
     const [row, { now }, samples] = await Promise.all([ledger.row(id), ledger.control(), ledger.samples({ id })])
+    const ask = call.options.ledgerOnly !== true
+    const { parked, untold } = ask ? await findParked(session, settings, id) : { parked: undefined, untold: '' }
+    const events = await jobEvents(ledger, id, row, parked)
+    if (row === undefined && parked !== undefined) {
+      const copy = viewParked(parked)
+      return {
+        json: parkedJson(settings.name, copy, events),
+        text: (pen) => parkedText(settings.name, copy, events, pen),
+      }
+    }
     if (row === undefined) {
       throw new CutoverError(
         'job-unknown',
-        `${settings.name}: the ledger knows no job ${foreign(id)}: it was never enqueued, or finished longer ago than retain`,
+        `${settings.name}: the ledger knows no job ${foreign(id)}: it was never enqueued, or finished longer ago than retain${untold}`,
         { details: { migration: settings.name, id } },
       )
     }
-    const places =
-      call.options.ledgerOnly === true
-        ? []
-        : await Promise.all(copiesOf(row).map((copy) => find(session, settings, copy)))
-    const found: Found = { view: hideError(viewJob(row, now), settings), runs: runsOf(row, settings), places, samples }
-    return { json: toJson(settings.name, found), text: (pen) => toText(settings.name, found, pen) }
+    const places = ask ? await Promise.all(copiesOf(row).map((copy) => find(session, settings, copy))) : []
+    const view = hideError(viewJob(row, now), settings)
+    const found: Found = { view, runs: runsOf(row, settings), places, samples, events }
+    return { json: jobJson(settings.name, found), text: (pen) => jobText(settings.name, found, pen) }
   })
 }
 
@@ -86,9 +69,7 @@ type Copy = Omit<Place, 'place' | 'reason'>
 
 function copiesOf(row: JobRow): Copy[] {
   const { id, gen, side, stamp } = row
-  // an adopted job's backend id is the backend's own, after the side
-  const backendId = stamp.adopted ? id.split(':').slice(2).join(':') : backendIdOf(id, gen, 'primary')
-  const copies: Copy[] = [{ arm: 'primary', side, backendId }]
+  const copies: Copy[] = [{ arm: 'primary', side, backendId: backendIdOfRow(row) }]
   const wanted = { shadow: row.verdict !== 'none', control: row.controlVerdict !== 'none' }
   for (const arm of ['shadow', 'control'] as const) {
     if (wanted[arm]) copies.push({ arm, side: sideOfArm(stamp.route, arm), backendId: backendIdOf(id, gen, arm) })
@@ -106,6 +87,24 @@ async function find(session: Session, settings: MigrationSettings, copy: Copy): 
     return { ...copy, place, reason: reason ?? null }
   } catch (error) {
     return { ...copy, place: 'unknown', reason: failureOf(error).message }
+  }
+}
+
+/** A backend that is down is told where its copies are asked for, or in the refusal. */
+async function findParked(
+  session: Session,
+  settings: MigrationSettings,
+  id: string,
+): Promise<{ readonly parked: ParkedCopy | undefined; readonly untold: string }> {
+  const where = {
+    ledger: () => session.ledgerOf(settings),
+    queue: (side: Side) => session.queue(settings, side),
+    shadowQueue: (side: Side) => session.queue(settings, side, true),
+  }
+  try {
+    return { parked: (await findJob(where, id)).parked, untold: '' }
+  } catch (error) {
+    return { parked: undefined, untold: `. Not all park lists could be asked: ${failureOf(error).message}` }
   }
 }
 
@@ -130,82 +129,6 @@ function runOf(outcome: Outcome, where: { arm: Arm; side: Side }, settings: Migr
   }
 }
 
-/** Where anything is redacted, messages of errors are too, as in differences. */
-function shownError({ name, message, code }: StoredError, settings: MigrationSettings): Omit<StoredError, 'stack'> {
-  const hidden = (settings.compare.redact ?? []).length > 0
-  return { name, message: hidden ? '[redacted]' : message, ...(code === undefined ? {} : { code }) }
-}
-
 function hideError(view: JobView, settings: MigrationSettings): JobView {
   return view.error === undefined ? view : { ...view, error: shownError(view.error, settings) }
-}
-
-// ----------------------------------------------------------------------------------------------------------- views
-
-function toJson(migration: string, { view, runs, places, samples }: Found): unknown {
-  const { enqueuedAt, dueAt, startedAt, finishedAt, ...rest } = view
-  const time = (ms: number | undefined): string | null => (ms === undefined ? null : iso(ms))
-  const times = {
-    enqueuedAt: iso(enqueuedAt),
-    dueAt: iso(dueAt),
-    startedAt: time(startedAt),
-    finishedAt: time(finishedAt),
-  }
-  const mismatches = samples.map((sample) => ({ ...sample, at: iso(sample.at) }))
-  return { migration, ...rest, ...times, runs, places, mismatches }
-}
-
-function toText(migration: string, { view, runs, places, samples }: Found, pen: Pen): string {
-  const label = (text: string): string => pen.style('dim', text)
-  const { failed, started, most } = view.attempts
-  const time = (ms: number | undefined): string => (ms === undefined ? '–' : formatTime(iso(ms)))
-  const rows = [
-    [label('state'), `${pen.style('bold', view.state)} on ${view.side}`],
-    [label('route'), `${view.route} (${view.reason}), epoch ${view.epoch}, generation ${view.generation}`],
-    [
-      label('times'),
-      `enqueued ${time(view.enqueuedAt)}, due ${time(view.dueAt)}, started ${time(view.startedAt)}, ended ${time(view.finishedAt)}`,
-    ],
-    [
-      label('attempts'),
-      `${failed} failed of at most ${most}, ${started} started${view.effectsBegun ? ', effects begun' : ''}`,
-    ],
-    ...(view.error === undefined ? [] : [[label('error'), errorText(view.error)]]),
-    [label('comparison'), `${view.comparison}${view.control === 'none' ? '' : `; control: ${view.control}`}`],
-  ]
-  const differences = samples.reduce((sum, { comparison }) => sum + comparison.differenceCount, 0)
-  return blocks([
-    `${pen.style('bold', `job ${foreign(view.id)}`)} of ${foreign(migration)}\n${columns(rows, '  ')}`,
-    runs.length === 0
-      ? ''
-      : `What its runs gave\n${columns(
-          runs.map((run) => runRow(run)),
-          '  ',
-        )}`,
-    places.length === 0
-      ? ''
-      : `Where the backends have it\n${columns(
-          places.map((place) => placeRow(place, pen)),
-          '  ',
-        )}`,
-    samples.length === 0
-      ? ''
-      : `${formatCount(differences)} differences are kept: cutover mismatches ${migration} ${foreign(view.id)}`,
-  ])
-}
-
-function runRow({ arm, side, ok, attempts, waitMs, runMs, version, effects, resultBytes, error }: Run): string[] {
-  const gave = ok ? `a result of ${formatCount(resultBytes)} bytes` : error === null ? 'an error' : errorText(error)
-  const did = effects.length === 0 ? 'no effects' : `effects: ${effects.map((name) => foreign(name, 60)).join(', ')}`
-  const took = `waited ${formatMs(waitMs)}, ran ${formatMs(runMs)}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`
-  return [arm, side, ok ? 'ok' : 'failed', `${gave}; ${did}; ${took}; version ${foreign(version, 60)}`]
-}
-
-function placeRow({ arm, side, backendId, place, reason }: Place, pen: Pen): string[] {
-  const known = place === 'unknown' ? pen.style('yellow', place) : place
-  return [arm, side, known, `${pen.style('dim', foreign(backendId))}${reason === null ? '' : `  ${foreign(reason)}`}`]
-}
-
-function errorText({ name, code, message }: Omit<StoredError, 'stack'>): string {
-  return `${foreign(name, 80)}${code === undefined ? '' : ` [${foreign(code, 40)}]`}: ${foreign(message)}`
 }

@@ -160,6 +160,10 @@ local function putSettled(id, near, outcome, far)
 end
 
 local function insertSettled(id, row, outcome)
+  -- of a failed one somebody may ask by looking: then its full id is wanted
+  if row.long ~= '' and (row.class == 1 or row.class == 3) then
+    call('SET', base .. 'i' .. id, row.long, 'PX', string.format('%.0f', retainMs + sliceMs))
+  end
   putSettled(id, headOf(row, false), outcome or '', function() return headOf(row, true) end)
 end
 
@@ -197,6 +201,7 @@ local function keepMoves(id) call('PEXPIRE', base .. 'mn' .. id, string.format('
 local function removeSettled(id, row)
   call('HDEL', row.bucket, id)
   if row.elsewhere then call('DEL', base .. 'v' .. id) end
+  call('DEL', base .. 'i' .. id)
 end
 
 local function find(id)

@@ -29,6 +29,44 @@ end
 return answer
 `
 
+/**
+ * Settled rows of these classes. ARGV[5] the classes as digits, ARGV[6] and ARGV[7] slice and bucket to begin with,
+ * ARGV[8] how many rows to look at. Answers the next slice and bucket (0: the end), then id, row, outcome and full id in
+ * turn.
+ */
+export const LUA_ENDED = `
+readSlices()
+local slices, text = {}, (slice and sliceText(slice) or '') .. older
+for number, buckets in text:gmatch('(%d+),(%d+),%d+,%d+,%d+;') do
+  if tonumber(number) >= tonumber(ARGV[6]) then table.insert(slices, 1, { tonumber(number), tonumber(buckets) }) end
+end
+local left, asked = tonumber(ARGV[8]), 0
+local answer = { '0', '0' }
+for _, each in ipairs(slices) do
+  local number, buckets = each[1], each[2]
+  for bucket = number == tonumber(ARGV[6]) and tonumber(ARGV[7]) or 0, buckets - 1 do
+    -- many buckets of a quiet slice are empty: they cost a look, too
+    if left <= 0 or asked >= 2000 then
+      answer[1], answer[2] = tostring(number), tostring(bucket)
+      return answer
+    end
+    asked = asked + 1
+    local flat = call('HGETALL', bucketKey(number, buckets, bucket))
+    for i = 1, #flat, 2 do
+      local id, value = flat[i], flat[i + 1]
+      local row, rest, elsewhere = readHead(value)
+      left = left - 1
+      if ARGV[5]:find(tostring(row.class), 1, true) then
+        local out = elsewhere and (call('GET', base .. 'v' .. id) or '') or value:sub(rest)
+        local long = id:sub(1, 1) == '#' and #id == 17 and call('GET', base .. 'i' .. id) or ''
+        for _, part in ipairs({ id, writeRow(row), out, long }) do answer[#answer + 1] = part end
+      end
+    end
+  end
+end
+return answer
+`
+
 const LUA_GAUGES = `
 -- running rows whose lease is over and whose effects have begun, by side
 local function inDoubt()
