@@ -8,7 +8,8 @@ import { emptyRow } from '../../src/ports/row-rules.ts'
 const NOW = 1_000_000
 
 const stamp: RowStamp = {
-  ...{ route: 'legacy', reason: 'flag', epoch: 1, dueAt: NOW, firstOfKey: true, group: 0, fenced: true },
+  ...{ route: 'legacy', reason: 'flag', epoch: 1, dueAt: NOW, firstOfKey: true, firstOfDay: true, group: 0 },
+  fenced: true,
   adopted: false,
 }
 const rowOf = (over: Partial<JobRow>): JobRow => ({ ...emptyRow('a', 'legacy', stamp, 3, NOW), ...over })
