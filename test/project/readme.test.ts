@@ -133,6 +133,40 @@ describe('the package', () => {
     expect(stdout.trim()).toBe('function function function function')
   })
 
+  test('has the gates alone: the published examples, evidence and bounds', async () => {
+    await write(
+      'gates.mjs',
+      `import { readFileSync } from 'node:fs'
+       import { bounds, evidence, judge } from 'cutover/gates'
+       const read = (name) => JSON.parse(readFileSync(process.argv[2] + '/' + name + '.json', 'utf8')).cases
+       const differs = (a, b) => a !== b && !(Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b)))
+       const wrong = []
+       const examples = read('examples')
+       for (const { name, input, expect } of examples) {
+         const found = judge(input)
+         for (const key of ['verdict', 'reason', 'logEPass', 'logEFail', 'passAt', 'failAt']) {
+           const same = typeof expect[key] === 'number' ? !differs(found[key], expect[key]) : found[key] === expect[key]
+           if (!same) wrong.push([name, key, found[key], expect[key]])
+         }
+       }
+       const { logEPass, logEFail } = evidence.rate(418, 0, 0.01)
+       console.log(JSON.stringify({ examples: examples.length, wrong, logEPass, logEFail,
+         paired: evidence.paired(2000, 4, 4, 0.01), weighted: evidence.weighted(5000, 22, 2, 0.1, 0.02),
+         bounds: bounds(346, 0, 0.05) }))`,
+    )
+    const { stdout, stderr } = await run('node', ['gates.mjs', join(ROOT, 'test/data')], { cwd: folder })
+    expect(stderr).toBe('')
+    const told = JSON.parse(stdout)
+    expect(told.examples).toBeGreaterThan(20)
+    expect(told.wrong).toEqual([])
+    expect(told.logEPass).toBeCloseTo(3.689763, 6)
+    expect(told.logEFail).toBeCloseTo(-1.963916, 6)
+    expect(told.paired.logEPass).toBeCloseTo(9.675074, 6)
+    expect(told.weighted.logEPass).toBeCloseTo(4.68947, 6)
+    expect(told.bounds.lower).toBe(0)
+    expect(told.bounds.upper).toBeLessThanOrEqual(0.01)
+  })
+
   test('carries what it names and nothing that it should not', async () => {
     const { stdout } = await run('tar', ['-tzf', packed.tarball], { cwd: folder })
     const files = stdout.trim().split('\n')

@@ -171,6 +171,51 @@ describe('properties', () => {
       { numRuns: 60 },
     )
   })
+  it('bounds narrow when clean units are added', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 50_000 }),
+        fc.nat(),
+        fc.integer({ min: 1, max: 50_000 }),
+        (n, raw, more) => {
+          const k = raw % (n + 1)
+          const [before, after] = [bounds(n, k, 0.05), bounds(n + more, k, 0.05)]
+          expect(after.upper).toBeLessThanOrEqual(before.upper)
+          expect(after.lower).toBeLessThanOrEqual(before.lower)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+  it('a clean unit never hinders a pass and never helps a fail', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.nat(), limit, (n, raw, m) => {
+        const k = raw % (n + 1)
+        const slack = 1e-9 * n
+        expect(rate.pass(n + 1, k, m)).toBeGreaterThanOrEqual(rate.pass(n, k, m) - slack)
+        expect(rate.fail(n + 1, k, m)).toBeLessThanOrEqual(rate.fail(n, k, m) + slack)
+      }),
+    )
+  })
+  it('hangs on nothing that was asked before', () => {
+    const question = fc.tuple(counted, limit, fc.double({ min: 0.001, max: 0.999, noNaN: true }))
+    const answers = ([[n, k], m, share]: readonly [[number, number], number, number]): number[] => [
+      rate.pass(n, k, m),
+      rate.pass(n, k, m, DIFFERENCE_GRID),
+      rate.fail(n, k, m),
+      paired.pass(n, k, 0, m),
+      paired.fail(n, 0, k, m),
+      weighted.pass(n, 0, k, share, m),
+      weighted.fail(n, 0, k, share, m),
+    ]
+    fc.assert(
+      fc.property(fc.array(question, { minLength: 1, maxLength: 12 }), (questions) => {
+        const first = questions.map(answers)
+        expect(questions.toReversed().map(answers).toReversed()).toEqual(first)
+        expect(answers(questions[0]!)).toEqual(first[0])
+      }),
+    )
+  })
   it('proves what the table of units to pass says', () => {
     const passAt = -Math.log(0.025)
     for (const [m, n] of [

@@ -199,6 +199,51 @@ describe('drawn times', () => {
   })
 })
 
+it('evidence of two sides is never NaN up to 1e10 units a side', () => {
+  const sides = fc.array(fc.tuple(fc.integer({ min: 1, max: LAST_BUCKET }), fc.integer({ min: 0, max: 1e9 })), {
+    minLength: 1,
+    maxLength: 10,
+  })
+  const ratios = fc.double({ min: 1.001, max: 10, noNaN: true })
+  fc.assert(
+    fc.property(sides, sides, ratios, fc.constantFrom(0.5, 0.95), (legacy, target, ratio, tau) => {
+      const counts = unpairedCounts({ tau, ratio, legacy: new Map(legacy), target: new Map(target) })
+      const { logEPass, logEFail } = unpairedLatency(counts)
+      expect([logEPass, logEFail].filter(Number.isNaN)).toEqual([])
+    }),
+  )
+})
+
+it('evidence of pairs is never NaN up to 1e10 pairs', () => {
+  const weights = fc.array(
+    fc.tuple(
+      fc.integer({ min: 1, max: LAST_BUCKET }),
+      fc.integer({ min: 1, max: LAST_BUCKET }),
+      fc.integer({ min: 1, max: 1e9 }),
+    ),
+    { minLength: 1, maxLength: 10 },
+  )
+  fc.assert(
+    fc.property(weights, fc.double({ min: 1.001, max: 10, noNaN: true }), (pairs, ratio) => {
+      const legacy = new Map<number, number>()
+      const differences = Object.fromEntries(PAIR_MEASURES.map((name) => [name, new Map<number, number>()])) as Record<
+        PairMeasure,
+        Map<number, number>
+      >
+      const add = (to: Map<number, number>, at: number, n: number): unknown => to.set(at, (to.get(at) ?? 0) + n)
+      for (const [l, t, n] of pairs) {
+        add(legacy, l, n)
+        for (const [name, [first, last]] of Object.entries(pairRanges(l, t, ratioSteps(ratio)))) {
+          add(differences[name as PairMeasure], first, n)
+          add(differences[name as PairMeasure], last + 1, -n)
+        }
+      }
+      const { logEPass, logEFail } = pairedLatency(pairedCounts({ tau: 0.95, ratio, legacy, differences }))
+      expect([logEPass, logEFail].filter(Number.isNaN)).toEqual([])
+    }),
+  )
+})
+
 describe('difference arrays that cannot be', () => {
   it('are refused', () => {
     const none = new Map<number, number>()
