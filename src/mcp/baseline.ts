@@ -42,18 +42,31 @@ export async function probeBaseline(settings: McpServerSettings, id: string, dea
     deadlineAt: Date.now() + deadlineMs,
   }
   const began = performance.now()
-  const told = await runPlain(input, `${id}-${name}-baseline`, deadlineMs + TELL_MS)
+  const { told, ended } = await runPlain(input, `${id}-${name}-baseline`, deadlineMs + TELL_MS)
   const crumbs = crumbFile(id, name, 'baseline')
   try {
     if (told !== undefined) return told
-    return { ...base, ms: Math.round(performance.now() - began), ...silent(readCrumbs(crumbs).map(({ what }) => what)) }
+    return {
+      ...base,
+      ms: Math.round(performance.now() - began),
+      ...silent(
+        readCrumbs(crumbs).map(({ what }) => what),
+        ended,
+      ),
+    }
   } finally {
     new Crumbs(crumbs).remove()
   }
 }
 
-/** The process's answer; undefined when it gave none in time. */
-async function runPlain(input: BaselineInput, mark: string, limitMs: number): Promise<ProbeRecord | undefined> {
+interface Plain {
+  /** Its answer; undefined when it gave none in time. */
+  readonly told?: ProbeRecord
+  /** How it ended by itself. */
+  readonly ended?: string
+}
+
+async function runPlain(input: BaselineInput, mark: string, limitMs: number): Promise<Plain> {
   const { execa } = await import('execa')
   const file = (name: string): URL =>
     new URL(`./${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
@@ -88,19 +101,26 @@ async function runPlain(input: BaselineInput, mark: string, limitMs: number): Pr
   await Promise.race([exited.then(() => Promise.race([answered, late])), late])
   clearTimeout(timer)
   clearInterval(sampling)
+  const end = child.signalCode ?? (child.exitCode === null ? undefined : `exit code ${child.exitCode}`)
   await killTree(tree)
   child.stdout?.destroy()
   const line = out.split('\n').find((each) => each.startsWith(RESULT_MARK))
-  return line === undefined ? undefined : (JSON.parse(line.slice(RESULT_MARK.length)) as ProbeRecord)
+  return {
+    ...(line === undefined ? {} : { told: JSON.parse(line.slice(RESULT_MARK.length)) as ProbeRecord }),
+    ...(end === undefined ? {} : { ended: end }),
+  }
 }
 
-function silent(crumbs: readonly string[]): Pick<ProbeRecord, 'class' | 'hang'> {
+function silent(crumbs: readonly string[], ended: string | undefined): Pick<ProbeRecord, 'class' | 'hang'> {
   const last = crumbs.findLast((what) => what.startsWith('begins '))
-  const where = last === undefined ? 'before its first phase' : `after it ${last}`
+  const where = last === undefined ? 'before its first phase' : `after it ${last.replace('begins', 'began')}`
   return {
-    class: 'loop-blocked',
+    class: ended === undefined ? 'loop-blocked' : 'worker-went-down',
     hang: {
-      sentence: `The plain process gave no answer, ${where}: its event loop stood still, and it was killed.`,
+      sentence:
+        ended === undefined
+          ? `The plain process gave no answer, ${where}: its event loop stood still, and it was killed.`
+          : `The plain process ended (${ended}) ${where}.`,
       details: [{ what: 'its breadcrumbs', lines: crumbs.slice(-12) }],
     },
   }

@@ -27,7 +27,7 @@ export const FAILURE_CLASSES: Readonly<Record<ProbeFailure, FailureClass>> = Obj
     advice: 'npm install @modelcontextprotocol/sdk',
   },
   'worker-never-picked-up': {
-    meaning: 'no worker of this side took the probe before its deadline',
+    meaning: 'no worker of this side took the probe in time',
     advice: 'see that a worker is there and not busy with jobs that came before',
   },
   'worker-went-down': {

@@ -81,6 +81,8 @@ function stackAbove(frames: number): readonly string[] {
 }
 
 const PENDING_MOST = 20_000
+/** What waits because something else does: the platform, the library that starts processes, this file. */
+const MACHINERY = /\(?node:|node_modules\/execa\/|\/preload\.[jt]s/
 
 function watchPromises(): void {
   const made = new Map<number, string>()
@@ -89,7 +91,7 @@ function watchPromises(): void {
       if (type !== 'PROMISE' || made.size >= PENDING_MOST) return
       const own = (new Error().stack ?? '')
         .split('\n')
-        .find((line) => /file:|\/[^n][^)]*\.[cm]?[jt]s/.test(line) && !/node:|preload/.test(line))
+        .find((line) => /\.[cm]?[jt]s:\d+/.test(line) && !MACHINERY.test(line))
       if (own !== undefined) made.set(id, own.trim().slice(0, 200))
     },
     promiseResolve: (id) => {
@@ -100,13 +102,11 @@ function watchPromises(): void {
     },
   })
   hook.enable()
+  // newest first: what was begun last is what is waited for
   const pending = (): readonly string[] => {
     const counts = new Map<string, number>()
-    for (const place of made.values()) counts.set(place, (counts.get(place) ?? 0) + 1)
-    return [...counts]
-      .toSorted(([, a], [, b]) => b - a)
-      .slice(0, FRAMES)
-      .map(([place, n]) => `${n} × ${place}`)
+    for (const place of [...made.values()].toReversed()) counts.set(place, (counts.get(place) ?? 0) + 1)
+    return [...counts].slice(0, FRAMES).map(([place, n]) => `${n} × ${place}`)
   }
   Object.defineProperty(globalThis, PENDING, { value: pending })
 }

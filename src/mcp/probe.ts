@@ -107,6 +107,9 @@ class Probe {
     const connection = this.#connection
     const { client, stdio } = connection
     try {
+      // a machine that takes long to load the library says nothing of the server
+      if (performance.now() >= this.#until)
+        throw this.#failed('spawn', new ProbeError('worker-never-picked-up', TOO_LATE))
       await this.#phase('spawn', async () => {
         const opening = connection.open()
         // known before it is awaited: a process is there as soon as the call returned
@@ -263,6 +266,7 @@ class Probe {
   }
 }
 
+const TOO_LATE = 'its time was over before the server could be started'
 /** The exit of a server that is about to end is waited for this long, so that its code is known. */
 const EXIT_TOLD_MS = 50
 

@@ -131,15 +131,21 @@ function ownFrame(frames: readonly string[]): string | undefined {
 function mainStack(): Promise<readonly string[] | undefined> {
   return new Promise((resolve) => {
     const session = new Session()
+    let over = false
     const done = (frames: readonly string[] | undefined): void => {
+      over = true
       clearTimeout(timer)
       session.disconnect() // also takes back a pause that was not reached: a worker must not stop later
       resolve(frames)
     }
     const timer = setTimeout(() => done(undefined), STACK_MS)
+    const urls = new Map<string, string>()
+    session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
     session.on('Debugger.paused', ({ params }) => {
-      const frames = params.callFrames.slice(0, 20).map(({ functionName, url, location }) => {
-        const at = `${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1}`
+      if (over) return
+      const frames = params.callFrames.slice(0, 20).map(({ functionName, location }) => {
+        const { scriptId, lineNumber, columnNumber = 0 } = location
+        const at = `${urls.get(scriptId) ?? '?'}:${lineNumber + 1}:${columnNumber + 1}`
         return `${functionName === '' ? '(anonymous)' : functionName} (${at})`
       })
       session.post('Debugger.resume')

@@ -4,7 +4,7 @@
 import { Worker } from 'node:worker_threads'
 import { MCP_PHASES, type McpPhase } from './config.ts'
 import { Crumbs } from './crumbs.ts'
-import { MARK } from './process-tree.ts'
+import { MARK, ProcessTree } from './process-tree.ts'
 import {
   type EndMessage,
   SLOT,
@@ -16,7 +16,7 @@ import {
 
 const BEAT_MS = 25
 /** Killing takes at most 1.5 s, looking a little. */
-const END_MS = 2500
+const END_MS = 1900
 
 export interface WatchOptions {
   /** Unique for this probe; all that the server starts carries it. */
@@ -29,6 +29,7 @@ export interface WatchOptions {
 export class Watchdog {
   /** For the environment of the server. */
   readonly env: Readonly<Record<string, string>>
+  readonly #mark: string
   readonly #thread: Worker
   readonly #shared: Float64Array
   readonly #crumbs: Crumbs
@@ -40,6 +41,7 @@ export class Watchdog {
     this.#shared = new Float64Array(shared)
     this.#shared[SLOT.phase] = -1
     this.#crumbs = new Crumbs(options.crumbs)
+    this.#mark = options.mark
     this.env = { [MARK]: options.mark }
     const workerData: WatchInput = {
       shared,
@@ -97,12 +99,20 @@ export class Watchdog {
     this.#shared[SLOT.pid] = pid ?? 0
   }
 
+  /** For when the thread gives no answer. */
+  #endHere(): WatchReport {
+    const tree = new ProcessTree(this.#mark, this.#shared[SLOT.pid] || undefined)
+    const found = tree.alive().length
+    tree.signal('SIGKILL')
+    return { looks: [], found, left: tree.alive().length }
+  }
+
   /** Looks, kills what is left of the server, and answers what was seen. */
   async end(failed: boolean): Promise<WatchReport> {
     const message: EndMessage = { type: 'end', failed }
     this.#thread.postMessage(message)
     const late = new Promise<WatchReport>((resolve) => {
-      setTimeout(() => resolve({ looks: [], found: 0, left: -1 }), END_MS).unref()
+      setTimeout(() => resolve(this.#endHere()), END_MS).unref()
     })
     try {
       this.#thread.ref()

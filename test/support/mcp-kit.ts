@@ -1,6 +1,6 @@
 // What the tests of probes share: one server tried in this process, processes counted, a library that blocks `exec`.
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,8 @@ import { probeHere } from '../../src/mcp/worker-probe.ts'
 import { newId } from '../../src/vocabulary/ids.ts'
 import type { ProbeRecord } from '../../src/vocabulary/probe.ts'
 import type { Mode } from '../fixtures/mcp-server.ts'
+import { until } from './app.ts'
+import type { WorkerOrder } from './mcp-worker.ts'
 
 export const SERVER = new URL('../fixtures/mcp-server.ts', import.meta.url).pathname
 
@@ -91,4 +93,52 @@ export function makeBlocked(seconds: number): Blocked | undefined {
   execFileSync('cc', ['-shared', '-fPIC', ...defines, '-o', library, source, '-ldl'])
   cpSync(readlinkSync('/proc/self/exe'), program)
   return { library, program, remove: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+export interface WorkerProcess {
+  readonly pid: number
+  /** Its lines so far. */
+  said(): readonly string[]
+  stop(): Promise<void>
+}
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+export async function startWorker(
+  order: WorkerOrder,
+  more: { readonly env?: Readonly<Record<string, string>>; readonly node?: readonly string[] } = {},
+): Promise<WorkerProcess> {
+  const script = new URL('./mcp-worker.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, [...(more.node ?? []), script, JSON.stringify(order)], {
+    env: { ...process.env, ...more.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.add(child)
+  let out = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString()
+  })
+  const isGone = (): boolean => child.exitCode !== null || child.signalCode !== null
+  await until(() => {
+    if (isGone()) throw new Error(`the worker ended with ${child.exitCode ?? child.signalCode}: ${errors}`)
+    return out.includes('working')
+  }, 'a worker that works')
+  return {
+    pid: child.pid ?? 0,
+    said: () => out.split('\n'),
+    stop: async () => {
+      running.delete(child)
+      if (isGone()) return
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGKILL')
+      await gone
+    },
+  }
 }
