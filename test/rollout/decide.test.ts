@@ -11,7 +11,7 @@ import type { StageJudgement } from '../../src/rollout/gates/stage.ts'
 import { CANARY, FULL, factsOf, judged, NOW, PLAN, recordOf, SHADOW } from './drive-kit.ts'
 
 const OFF = { kind: 'dials', target: 0, shadow: 0 } as const
-const LATCHED = { set: true, by: 'ops', why: 'smoke' }
+const LATCHED = { set: true, revision: 3, by: 'ops', why: 'smoke' }
 const flag = (over: Partial<DriveFacts['flag']>): Pick<DriveFacts, 'flag'> => ({ flag: { ...factsOf().flag, ...over } })
 const behind = { producers: [{ instance: 'p', host: 'h', pid: 1, behind: ['flag'], flagHealth: 'ok' }] } as const
 
@@ -195,6 +195,16 @@ const CASES: Readonly<Record<string, Case>> = {
     facts: { latch: LATCHED, ...flag({ state: 'unreachable' }) },
     does: { kind: 'hold', reasons: ['latched'] },
   },
+  'a rollback that was lifted before anybody looked: from the first stage': {
+    judgement: PASS,
+    facts: { latch: { set: false, revision: 4 } },
+    does: { kind: 'restart', fresh: false },
+  },
+  'the same while the next stage is entered': {
+    record: { ...entering, stage: 'full' },
+    facts: { latch: { set: false, revision: 4 }, ceiling: 0 },
+    does: { kind: 'restart' },
+  },
   'unlatched: from the first stage': { record: back, does: { kind: 'restart', fresh: false } },
   'unlatched with a new version': {
     record: back,
@@ -240,7 +250,7 @@ const anyRecord: fc.Arbitrary<DriveRecord> = fc
 
 const anyFacts: fc.Arbitrary<DriveFacts> = fc
   .record({
-    latch: fc.constantFrom({ set: false }, LATCHED),
+    latch: fc.constantFrom({ set: false, revision: 2 }, { set: false, revision: 4 }, LATCHED),
     ceiling: fc.constantFrom(0, 0.1, 1),
     controlShare: fc.constantFrom(0, 0.1),
     clockJumpMs: fc.constantFrom(0, 0, 1e6),
@@ -302,6 +312,11 @@ describe('whatever is met', () => {
     expect(action).not.toMatchObject({ kind: 'write-flag', to: 'stage' })
   })
 
+  law('after a rollback, seen or not, nothing is raised above the first stage', ({ record, facts, action }) => {
+    if (facts.latch.revision === record.latch && record.phase !== 'back') return
+    expect(ceilingAfter(record, action, facts)).toBeLessThanOrEqual(Math.max(facts.ceiling, SHADOW.target))
+  })
+
   law('a stage is left upwards on a pass or by force only', ({ record, judgement, facts, action }) => {
     if (action.kind !== 'promote' && action.kind !== 'finish') return
     const forced = record.approved?.force === true && action.kind === 'promote' && record.approved.stage === action.to
@@ -318,7 +333,8 @@ describe('whatever is met', () => {
   })
 
   law('a fail that is counted now is never passed over', ({ record, judgement, facts, action }) => {
-    const counted = record.phase === 'watching' && record.epoch === facts.epoch.epoch && !facts.latch.set
+    const counted =
+      record.phase === 'watching' && record.epoch === facts.epoch.epoch && facts.latch.revision === record.latch
     if (judgement?.verdict !== 'fail' || !counted || stageOf(record).onFail !== 'rollback') return
     expect(action.kind).toBe('rollback')
     expect(ceilingAfter(record, action, facts)).toBe(0)

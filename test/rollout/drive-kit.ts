@@ -25,7 +25,7 @@ export const NOW = 1_000_000
 export function recordOf(over: Partial<DriveRecord> = {}): DriveRecord {
   return {
     ...{ v: 1, plan: PLAN, phase: 'watching', stage: 'canary', attempts: { shadow: 1, canary: 1 }, targetVersion: '1' },
-    ...{ enteredAt: NOW - 60_000, epoch: 7, legacyRate: 0, decisions: 3, told: [], moves: [] },
+    ...{ enteredAt: NOW - 60_000, epoch: 7, latch: 2, legacyRate: 0, decisions: 3, told: [], moves: [] },
     ...over,
   }
 }
@@ -35,7 +35,7 @@ export function factsOf(over: Partial<DriveFacts> = {}, stage: Stage = CANARY): 
   const { target, shadow, control } = stage
   const dials = { target, shadow, control }
   return {
-    ...{ now: NOW, clockJumpMs: 0, clockJumped: false, latch: { set: false }, ceiling: target, controlShare: control },
+    ...{ now: NOW, clockJumpMs: 0, clockJumped: false, latch: { set: false, revision: 2 }, ceiling: target, controlShare: control },
     epoch: {
       ...{ epoch: 7, startedAt: NOW - 50_000, dials, flagRevision: 'f7', versions: { legacy: '1', target: '1' } },
       ...{ rules: 'r', latched: false, by: 'me' },

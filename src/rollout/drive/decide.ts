@@ -59,6 +59,10 @@ export function decideStep(
     if (record.paused !== undefined) return hold('paused')
     return { kind: 'restart', fresh: isNewVersion(record, facts), why: 'the latch was lifted' }
   }
+  if (record.latch !== facts.latch.revision) {
+    const why = 'the latch was set and lifted while no controller looked'
+    return { kind: 'restart', fresh: isNewVersion(record, facts), why }
+  }
   // first what takes back: no pause and no edit of the plan is in its way
   if (judgement?.verdict === 'fail' && record.phase === 'watching' && isCounted(record, facts)) {
     const back = stageOf(record).onFail === 'rollback'

@@ -37,7 +37,7 @@ export interface DriveFacts {
   readonly clockJumpMs: number
   /** Some process has seen it jump in the epoch that is counted. */
   readonly clockJumped: boolean
-  readonly latch: { readonly set: boolean; readonly by?: string; readonly why?: string }
+  readonly latch: { readonly set: boolean; readonly revision: number; readonly by?: string; readonly why?: string }
   readonly epoch: EpochRecord
   readonly ceiling: number
   readonly controlShare: number

@@ -42,6 +42,7 @@ export function driveFacts(
     clockJumped: record?.epoch !== undefined && sawClockJump(snapshot, record.epoch),
     latch: {
       set: control.latch.set,
+      revision: control.latch.revision,
       ...(by === undefined ? {} : { by }),
       ...(why === undefined ? {} : { why }),
     },

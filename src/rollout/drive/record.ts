@@ -41,6 +41,8 @@ export interface DriveRecord {
   readonly enteredAt: number
   /** In which the stage is counted; absent while it is entered. */
   readonly epoch?: number
+  /** Revision of the latch that was seen last: another one is a rollback, also one that was lifted since. */
+  readonly latch: number
   /** Share of legacy's primaries that failed in the stage before the one at 100 %. */
   readonly legacyRate: number
   /** A gate failed in a stage with `on-fail: hold`: only a human moves it on. */

@@ -102,6 +102,7 @@ function written(kind: Written, next: DriveRecord, context: StepContext, more: M
   }
   const record: DriveRecord = {
     ...next,
+    latch: facts.latch.revision + (more.latch === undefined ? 0 : 1),
     decisions: decision ?? next.decisions,
     // a hold is no move: the timeline is of what was done
     moves: kind === 'hold' ? next.moves : [...next.moves, move].slice(-MOVES_KEPT),
@@ -124,7 +125,7 @@ function written(kind: Written, next: DriveRecord, context: StepContext, more: M
 
 function begin(record: DriveRecord | undefined, plan: Plan, context: StepContext): Step {
   const { now } = context.facts
-  const nothing = { attempts: {}, decisions: 0, legacyRate: 0, moves: [] }
+  const nothing = { attempts: {}, decisions: 0, latch: 0, legacyRate: 0, moves: [] }
   const before: DriveRecord = {
     ...nothing,
     ...record,
