@@ -34,6 +34,8 @@ export interface ControllerOptions {
   readonly by: string
   /** Between two looks while nothing changes. Default: half a bucket, from 250 ms to 5 s. */
   readonly everyMs?: number
+  /** After this long without a look another controller takes over. Default: three looks, at least 3 s. */
+  readonly leaseMs?: number
   /** Results of MCP probes. */
   readonly mcp?: () => Promise<readonly McpCounts[] | undefined>
   readonly onTick?: (tick: Tick) => void
@@ -119,7 +121,8 @@ export class Controller {
   }
 
   #lease(): Promise<{ held: boolean; holder: string }> {
-    return this.#o.ledger.acquireLease(DRIVE_LEASE, this.instance, Math.max(LEASE_LEAST_MS, 3 * this.#everyMs))
+    const ttlMs = this.#o.leaseMs ?? Math.max(LEASE_LEAST_MS, 3 * this.#everyMs)
+    return this.#o.ledger.acquireLease(DRIVE_LEASE, this.instance, ttlMs)
   }
 
   async #step(): Promise<Tick> {
