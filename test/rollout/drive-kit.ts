@@ -35,7 +35,14 @@ export function factsOf(over: Partial<DriveFacts> = {}, stage: Stage = CANARY): 
   const { target, shadow, control } = stage
   const dials = { target, shadow, control }
   return {
-    ...{ now: NOW, clockJumpMs: 0, clockJumped: false, latch: { set: false, revision: 2 }, ceiling: target, controlShare: control },
+    ...{
+      now: NOW,
+      clockJumpMs: 0,
+      clockJumped: false,
+      latch: { set: false, revision: 2 },
+      ceiling: target,
+      controlShare: control,
+    },
     epoch: {
       ...{ epoch: 7, startedAt: NOW - 50_000, dials, flagRevision: 'f7', versions: { legacy: '1', target: '1' } },
       ...{ rules: 'r', latched: false, by: 'me' },

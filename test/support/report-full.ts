@@ -59,7 +59,7 @@ const [PLAN] = parsePlan(
 const RECORD: DriveRecord = {
   ...{ v: 1, plan: PLAN, phase: 'watching', stage: PLAN.stages[2]?.name ?? '', targetVersion: '2', legacyRate: 0.001 },
   ...{ attempts: Object.fromEntries(PLAN.stages.slice(0, 3).map(({ name }, at) => [name, at === 1 ? 2 : 1])) },
-  ...{ enteredAt: START + 30 * MINUTE, epoch: 2, decisions: 4, told: [] },
+  ...{ enteredAt: START + 30 * MINUTE, epoch: 2, latch: 2, decisions: 4, told: [] },
   moves: [
     ...['enter', 'promote', 'rollback', 'enter', 'promote'].map((action, at): Move => {
       const stage = PLAN.stages[[0, 1, 0, 1, 2][at] ?? 0] ?? PLAN.stages[0]
