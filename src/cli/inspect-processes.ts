@@ -1,6 +1,7 @@
 // Who is there for a migration, from the heartbeats in the ledger, and is anybody missed?
 
 import type { MigrationSettings } from '../config/resolve.ts'
+import { coversRevision } from '../ports/flags.ts'
 import type { PresenceRecord } from '../ports/ledger.ts'
 import { formatMs, plural } from '../report/format.ts'
 import { SIDES, type Side } from '../vocabulary/job.ts'
@@ -91,7 +92,9 @@ function inspectProducers(
   const { name } = settings
   const producers = live.filter(({ produces }) => produces)
   findings.add(name, 'producers', producers.length === 0 ? 'warn' : 'ok', `${producers.length} live`)
-  const behind = live.filter(({ flagRevision }) => flag?.revision != null && flagRevision !== flag.revision)
+  const behind = live.filter(
+    ({ flagRevision }) => flag?.revision != null && !coversRevision(flagRevision, flag.revision),
+  )
   if (behind.length > 0) {
     findings.add(
       name,

@@ -59,10 +59,8 @@ export interface FlagSource {
   decide(question: FlagQuestion): FlagDecision
   /** Told of every decision that a job was stamped with, for a source that counts exposures. */
   readonly exposed?: (flag: string, decision: FlagDecision) => void
-  /** Changes whenever the values change; the same values give the same text. */
+  /** Changes whenever the values change; the same values give the same text. See {@link coversRevision}. */
   revision(): string
-  /** Whether who has applied `revision` has also applied `wanted`. Default: when they are equal. */
-  readonly covers?: (revision: string, wanted: string) => boolean
   read(flag: string): DialsReading
   /** What is wrong with this flag as it was last seen; empty where nothing is. */
   readonly inspect?: (question: Omit<FlagQuestion, 'key'>) => readonly FlagFinding[]
@@ -104,6 +102,18 @@ export interface WriteOptions {
 export interface Written {
   readonly revision: string
 }
+
+/**
+ * Whether who has applied `applied` has applied `wanted`, too. A revision of the form `#44` counts up: a larger one is a
+ * later one. Any other covers itself alone.
+ */
+export function coversRevision(applied: string, wanted: string): boolean {
+  if (applied === wanted) return true
+  const [has, wants] = [COUNTING.exec(applied)?.[1], COUNTING.exec(wanted)?.[1]]
+  return has !== undefined && wants !== undefined && Number(has) >= Number(wants)
+}
+
+const COUNTING = /^#(\d{1,15})$/
 
 /** What a configuration holds: importing it opens nothing. */
 export interface FlagSpec {

@@ -3,6 +3,7 @@
 // Pure: the same snapshots give the same report. A snapshot must be of all epochs, since the gauges are.
 
 import type { MigrationSettings } from '../config/resolve.ts'
+import { coversRevision } from '../ports/flags.ts'
 import type { AuditEntry, DriveState, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import { SIDES } from '../vocabulary/job.ts'
@@ -135,7 +136,7 @@ function flagReport({ control }: Snapshot, live: readonly PresenceRecord[]): Fla
     revision: control.epoch.flagRevision,
     health: producers.length === 0 ? 'unknown' : degraded ? 'degraded' : 'ok',
     states: [...states].map(([state, count]) => ({ state, producers: count })),
-    behind: producers.filter((process) => process.flagRevision !== control.epoch.flagRevision).length,
+    behind: producers.filter((process) => !coversRevision(process.flagRevision, control.epoch.flagRevision)).length,
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeDials, loadEngine } from '../../adapters/unleash-engine.ts'
-import type { FlagDecision, FlagDials, FlagSource } from '../../src/ports/flags.ts'
+import { coversRevision, type FlagDecision, type FlagDials, type FlagSource } from '../../src/ports/flags.ts'
 import { isShadowed, type Route, sideOf } from '../../src/vocabulary/job.ts'
 import { until } from '../support/app.ts'
 
@@ -134,7 +134,7 @@ export function flagsContract(name: string, { open, sameRoutes, startMs = 10_000
       const { revision } = await writer.write(bed.flag, { target: 0.05, shadow: 1 })
       const covers = (): boolean => {
         const now = bed.source.revision()
-        return bed.source.covers?.(now, revision) ?? now === revision
+        return coversRevision(now, revision)
       }
       await until(covers, 'the written revision is applied')
       expect(bed.source.read(bed.flag)).toEqual({ kind: 'dials', target: 0.05, shadow: 1 })

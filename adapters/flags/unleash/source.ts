@@ -119,11 +119,6 @@ export class UnleashFlagSource implements FlagSource {
     return this.#poller.answer?.mark ?? 'none'
   }
 
-  covers(revision: string, wanted: string): boolean {
-    const [applied, asked] = [numberOf(revision), numberOf(wanted)]
-    return revision === wanted || (applied !== undefined && asked !== undefined && applied >= asked)
-  }
-
   read(flag: string): DialsReading {
     const { answer } = this.#poller
     return (answer === undefined ? undefined : this.#look(answer).get(flag)?.reading) ?? { kind: 'missing' }
@@ -224,8 +219,4 @@ function decisionOf([first]: readonly Fault[]): FlagDecision | undefined {
 /** One finding a kind, with what was seen first. */
 function unique(faults: readonly Fault[]): readonly Fault[] {
   return faults.filter(({ id }, at) => faults.findIndex((other) => other.id === id) === at)
-}
-
-function numberOf(mark: string): number | undefined {
-  return /^#\d+$/.test(mark) ? Number(mark.slice(1)) : undefined
 }

@@ -45,7 +45,10 @@ export class UnleashWriter implements FlagWriter {
     const place = this.#placeOf(flag, before)
     const [strategy] = encodeDials(flag, dials).strategies as [FlagStrategy]
     if (place === undefined) await this.#admin.addStrategy(flag, strategy)
-    else await this.#admin.replaceStrategy(flag, place, strategy)
+    // a flag that says so already is not written again: each write is an event that every process waits for
+    else if (place.disabled || canonical(place) !== canonical(strategy)) {
+      await this.#admin.replaceStrategy(flag, place, strategy)
+    }
     const on = before.enabled || options.switchOn === true
     if (on && !before.enabled) await this.#admin.switch(flag, true)
     return await this.#readBack(flag, {

@@ -1,6 +1,7 @@
 // What do the dials say, is the flag well, and who has applied it?
 
 import type { MigrationSettings } from '../../config/resolve.ts'
+import { coversRevision } from '../../ports/flags.ts'
 import type { ControlState } from '../../ports/ledger.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
 import { failureOf } from '../failure.ts'
@@ -16,7 +17,6 @@ interface Got {
   readonly flag: FlagView
   /** What the flag's clients see, where that is not what is stored. */
   readonly seen: FlagView | undefined
-  readonly covers: (revision: string) => boolean
   readonly control: ControlState | undefined
   readonly processes: readonly ProcessView[]
   readonly ledgerFault: string | undefined
@@ -41,8 +41,8 @@ async function storedBeside(
   session: Session,
   settings: MigrationSettings,
   seen: FlagView,
-): Promise<Pick<Got, 'flag' | 'seen' | 'covers'>> {
-  if (seen.state === 'failed') return { flag: seen, seen: undefined, covers: () => false }
+): Promise<Pick<Got, 'flag' | 'seen'>> {
+  if (seen.state === 'failed') return { flag: seen, seen: undefined }
   const source = await session.flags()
   let flag = seen
   try {
@@ -51,10 +51,8 @@ async function storedBeside(
   } catch (error) {
     flag = { ...seen, message: [seen.message, failureOf(error).message].filter((text) => text !== null).join('\n') }
   }
-  const wanted = flag.revision ?? ''
-  const covers = (revision: string): boolean => source.covers?.(revision, wanted) ?? revision === wanted
-  const behind = !covers(seen.revision ?? '') && dialsText(seen) !== dialsText(flag)
-  return { flag, seen: behind ? seen : undefined, covers }
+  const behind = !coversRevision(seen.revision ?? '', flag.revision ?? '') && dialsText(seen) !== dialsText(flag)
+  return { flag, seen: behind ? seen : undefined }
 }
 
 /** The flag is to be seen while the ledger is down. */
@@ -71,7 +69,12 @@ async function readLedger(
   }
 }
 
-function getJson(migration: string, { flag, seen, covers, control, processes, ledgerFault }: Got): unknown {
+function hasApplied({ revision }: FlagView): (process: ProcessView) => boolean {
+  return ({ flagRevision }) => revision !== null && coversRevision(flagRevision, revision)
+}
+
+function getJson(migration: string, { flag, seen, control, processes, ledgerFault }: Got): unknown {
+  const has = hasApplied(flag)
   return {
     migration,
     dials: { target: flag.target, shadow: flag.shadow, control: control?.controlShare ?? null },
@@ -80,12 +83,13 @@ function getJson(migration: string, { flag, seen, covers, control, processes, le
     latch: control?.latch ?? null,
     ceiling: control?.ceiling ?? null,
     ledger: ledgerFault ?? 'ok',
-    processes: processes.map((process) => ({ ...process, applied: covers(process.flagRevision) })),
+    processes: processes.map((process) => ({ ...process, applied: has(process) })),
   }
 }
 
 function getText(migration: string, got: Got, pen: Pen): string {
-  const { flag, seen, covers, control, processes, ledgerFault } = got
+  const { flag, seen, control, processes, ledgerFault } = got
+  const has = hasApplied(flag)
   const label = (text: string): string => pen.style('dim', text)
   const latch =
     control === undefined
@@ -105,7 +109,7 @@ function getText(migration: string, got: Got, pen: Pen): string {
     ...(ledgerFault === undefined ? [] : [[label('ledger'), pen.style('red', foreign(ledgerFault, 300))]]),
   ]
   const live = processes.map((process) => [
-    covers(process.flagRevision) ? pen.style('green', 'applied') : pen.style('yellow', 'behind'),
+    has(process) ? pen.style('green', 'applied') : pen.style('yellow', 'behind'),
     `${foreign(process.host, 60)}:${process.pid}`,
     foreign(dutiesOf(process)),
     process.flagHealth === 'ok' ? '' : pen.style('yellow', `flag ${foreign(process.flagHealth)}`),

@@ -56,7 +56,7 @@ export async function setFlag(call: Call<SetOptions>): Promise<Answer> {
     }
     const who = whoOf(call.options)
     await record(ledger, { settings, before, after, revision, ...who }, control)
-    const applied = await waited(call, session, ledger, revision)
+    const applied = await waited(call, ledger, revision)
     const warnings = [...warningsOf(settings, after, state), ...behindOf(applied)]
     return {
       exit: applied === undefined || applied.all ? EXIT.ok : EXIT.hold,
@@ -126,13 +126,12 @@ function isSeen(source: FlagSource, flag: string, dials: FlagDials): boolean {
 
 async function waited(
   call: Call<SetOptions>,
-  session: Session,
   ledger: MigrationLedger,
   wanted: string | null,
 ): Promise<Applied | undefined> {
   const ms = call.options.wait
   if (ms === undefined || wanted === null) return undefined
-  return await awaitApplied({ source: await session.flags(), ledger, wanted, ms, note: call.note })
+  return await awaitApplied({ ledger, wanted, ms, note: call.note })
 }
 
 function behindOf(applied: Applied | undefined): string[] {

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { MigrationSettings } from '../../config/resolve.ts'
-import type { FlagSource } from '../../ports/flags.ts'
+import { coversRevision } from '../../ports/flags.ts'
 import type { MigrationLedger } from '../../ports/ledger.ts'
 import { plural } from '../../report/format.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
@@ -23,7 +23,7 @@ export async function waitForFlag(call: Call<Options>): Promise<Answer> {
     const settings = session.pick(call.args[0])
     const [source, ledger] = await Promise.all([session.flags(), session.ledgerOf(settings)])
     const wanted = call.options.revision ?? (await readStored(source, settings.flag)).revision
-    const applied = await awaitApplied({ source, ledger, wanted, ms: call.options.timeout, note: call.note })
+    const applied = await awaitApplied({ ledger, wanted, ms: call.options.timeout, note: call.note })
     return appliedAnswer(settings, wanted, applied)
   })
 }
@@ -35,19 +35,17 @@ export interface Applied {
 
 /** Looks until every live process has the revision, at most `ms`; tells of each that gets there. */
 export async function awaitApplied(options: {
-  readonly source: FlagSource
   readonly ledger: MigrationLedger
   readonly wanted: string
   readonly ms: number
   readonly note: (text: string) => void
 }): Promise<Applied> {
-  const { source, ledger, wanted, ms, note } = options
-  const covers = (revision: string): boolean => source.covers?.(revision, wanted) ?? revision === wanted
+  const { ledger, wanted, ms, note } = options
   const until = performance.now() + ms
   const told = new Set<string>()
   for (;;) {
     const live = (await ledger.presence()).filter(isLive).map(viewProcess)
-    const processes = live.map((each) => ({ ...each, applied: covers(each.flagRevision) }))
+    const processes = live.map((each) => ({ ...each, applied: coversRevision(each.flagRevision, wanted) }))
     for (const { host, pid, applied, flagRevision } of processes) {
       const name = `${host}:${pid}`
       if (!applied || told.has(name)) continue

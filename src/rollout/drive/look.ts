@@ -1,7 +1,7 @@
 // One look at everything that a step is decided from: the controller, `status`, `promote --dry-run` and the report see the
 // same, because they look with this.
 
-import type { FlagSource } from '../../ports/flags.ts'
+import { coversRevision, type FlagSource } from '../../ports/flags.ts'
 import { CLOCK_JUMP_MS, type DriveState, type PresenceRecord, type Snapshot } from '../../ports/ledger.ts'
 import { SIDES, type Side } from '../../vocabulary/job.ts'
 import { judgeStage, type McpCounts, type StageCounts, type StageJudgement } from '../gates/stage.ts'
@@ -63,7 +63,7 @@ function producersOf(live: readonly PresenceRecord[], flag: string, latch: numbe
     .map(({ instance, host, pid, flagHealth, flagRevision, latchRevision }) => ({
       ...{ instance, host, pid, flagHealth },
       behind: [
-        ...(flagRevision === flag ? [] : ['flag' as const]),
+        ...(coversRevision(flagRevision, flag) ? [] : ['flag' as const]),
         ...(latchRevision >= latch ? [] : ['latch' as const]),
       ],
     }))
