@@ -7,7 +7,7 @@ import type { ParkedJob, ParkReason, StoredJob } from '../src/ports/queue.ts'
 interface ParkNote {
   readonly reason: ParkReason
   readonly parkedAt: number
-  /** Where the job was due later. */
+  /** Where the job was due later; else it waited. */
   readonly runAt?: number
 }
 
@@ -64,7 +64,7 @@ export function parkedJob(stored: string, read: (record: string) => StoredJob): 
   const job = { ...read(stored.slice(end + 1)), place: 'parked' as const }
   const note = noteIn(stored.slice(0, Math.max(0, end)))
   if (note === undefined) return { ...job, reason: 'damaged', parkedAt: 0, damaged: 'its park note cannot be read' }
-  return { ...job, reason: note.reason, parkedAt: note.parkedAt, runAt: note.runAt ?? job.runAt }
+  return { ...job, reason: note.reason, parkedAt: note.parkedAt, runAt: note.runAt ?? 0 }
 }
 
 function noteIn(line: string): ParkNote | undefined {

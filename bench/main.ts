@@ -31,6 +31,7 @@ try {
   if (wanted('footprint')) await (await import('./footprint.ts')).benchFootprint(world, { rounds }, print)
   if (wanted('shadow')) await (await import('./shadow.ts')).benchShadow(world, { rounds }, print)
   if (wanted('work')) await (await import('./work.ts')).benchWork(world, { rounds, jobs }, print)
+  if (wanted('move')) await (await import('./move.ts')).benchMove(world, { rounds, jobs }, print)
   const outcomes = Number(values.outcomes)
   if (wanted('ledger')) await (await import('./ledger.ts')).benchLedger(world, { outcomes, rounds }, print)
 } finally {

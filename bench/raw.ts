@@ -11,6 +11,12 @@ export interface RawQueue {
   add(n: number): Promise<unknown>
   /** Many, in the backend's own bulk call. */
   addMany(from: number, count: number): Promise<unknown>
+  /** Some of those that wait, oldest first, read as one would who moves them by hand. */
+  read(from: number, count: number): Promise<readonly unknown[]>
+  /** Adds these payloads, in the backend's own bulk call. */
+  addAll(payloads: readonly unknown[]): Promise<unknown>
+  /** Drops the queue. */
+  clear(): Promise<unknown>
   /** Works until `count` jobs are done. */
   work(count: number, concurrency: number): Promise<void>
   close(): Promise<void>
@@ -29,6 +35,9 @@ async function rawBullmq(world: World, name: string): Promise<RawQueue> {
     add: (n) => queue.add('job', payload(n), options),
     addMany: (from, count) =>
       queue.addBulk(Array.from({ length: count }, (_, i) => ({ name: 'job', data: payload(from + i), opts: options }))),
+    read: async (from, count) => (await queue.getWaiting(from, from + count - 1)).map((job) => job.data),
+    addAll: (payloads) => queue.addBulk(payloads.map((data) => ({ name: 'job', data, opts: options }))),
+    clear: () => queue.drain(),
     work: async (count, concurrency) => {
       const done = counter(count)
       const worker = new Worker(name, async () => done.one(), {
@@ -56,6 +65,12 @@ async function rawBee(world: World, name: string): Promise<RawQueue> {
     add: (n) => queue.createJob(payload(n)).save(),
     addMany: (from, count) =>
       queue.saveAll(Array.from({ length: count }, (_, i) => queue.createJob(payload(from + i)))),
+    read: async (from, count) => {
+      const page = { start: -from - count, end: -from - 1 }
+      return (await queue.getJobs('waiting', page)).map((job) => job.data)
+    },
+    addAll: (payloads) => queue.saveAll(payloads.map((data) => queue.createJob(data))),
+    clear: () => queue.destroy(),
     work: async (count, concurrency) => {
       const worker = new BeeQueue(name, { redis, getEvents: false, sendEvents: false, removeOnSuccess: true })
       const done = counter(count)
@@ -70,6 +85,7 @@ async function rawBee(world: World, name: string): Promise<RawQueue> {
 async function rawEmbedded(world: World, name: string): Promise<RawQueue> {
   const queue = embeddedQueue({ path: `${world.folder}/embedded.db`, queue: name }).create()
   await queue.open()
+  let cursor = ''
   const job = (n: number): OutgoingJob => ({
     backendId: `raw-${name}-${n}`,
     data: payload(n),
@@ -79,6 +95,13 @@ async function rawEmbedded(world: World, name: string): Promise<RawQueue> {
   return {
     add: (n) => queue.enqueue([job(n)]),
     addMany: (from, count) => queue.enqueue(Array.from({ length: count }, (_, i) => job(from + i))),
+    read: async (from, count) => {
+      const page = await queue.list({ place: 'waiting', limit: count, ...(from === 0 ? {} : { cursor }) })
+      cursor = page.cursor ?? ''
+      return page.jobs.map((job) => job.data)
+    },
+    addAll: (payloads) => queue.enqueue(payloads.map((data) => ({ ...job((data as { n: number }).n), data }))),
+    clear: async () => {},
     work: async (count, concurrency) => {
       const done = counter(count)
       const consumer = await queue.consume(

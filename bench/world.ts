@@ -41,9 +41,10 @@ export interface World {
   readonly folder: string
   readonly redis: RedisServer
   readonly client: Redis
-  /** A cutover whose legacy and target are this backend, with a ledger beside it. */
+  /** A cutover whose legacy and target are this backend, or target another one, with a ledger beside it. */
   open(options: {
     readonly backend: Backend
+    readonly target?: Backend
     readonly queue: string
     readonly dials?: { readonly target: string; readonly shadow: string }
     readonly shadow?: boolean
@@ -60,26 +61,27 @@ export async function openWorld(): Promise<World> {
     folder,
     redis,
     client,
-    open: async ({ backend, queue, dials, shadow }) => {
+    open: async ({ backend, target = backend, queue, dials, shadow }) => {
       made += 1
       const flagFile = join(folder, `flags-${made}.yaml`)
       writeFileSync(flagFile, `job: { target: ${dials?.target ?? '0%'}, shadow: ${dials?.shadow ?? '0%'} }\n`)
       const path = join(folder, 'embedded.db')
-      const spec = (name: string): QueueSpec => {
-        if (backend === 'embedded') return embeddedQueue({ path, queue: name })
-        return backend === 'bullmq'
+      const spec = (side: Backend, name: string): QueueSpec => {
+        if (side === 'embedded') return embeddedQueue({ path, queue: name })
+        return side === 'bullmq'
           ? bullmq({ queue: name, connection: redis.url })
           : beeQueue({ queue: name, redis: redis.url })
       }
       const config = defineConfig({
         namespace: `bench${made}`,
-        ledger: backend === 'embedded' ? sqliteLedger({ path }) : redisLedger({ url: redis.url }),
+        ledger:
+          backend === 'embedded' && target === 'embedded' ? sqliteLedger({ path }) : redisLedger({ url: redis.url }),
         flags: fileFlags({ path: flagFile }),
         migrations: {
           job: {
             payload: type<BenchPayload>(),
-            legacy: spec(queue),
-            target: spec(`${queue}-target`),
+            legacy: spec(backend, queue),
+            target: spec(target, `${queue}-target`),
             key: (job: BenchPayload) => job.mailbox,
             shadow: shadow === true ? 'effects-declared' : 'off',
             shadowBacklog: 1_000_000,

@@ -70,7 +70,9 @@ export type Looked = { readonly copy: MovableCopy } | { readonly left: LeftReaso
 export function lookAt(job: StoredJob, side: Side, epoch: number): Looked {
   if (job.damaged !== undefined) return { left: 'damaged', why: job.damaged }
   if (job.held !== undefined) return { left: 'held', why: job.held }
-  const { backendId, runAt, priority, backoff, attempts, attemptsMade } = job
+  const { backendId, priority, backoff, attempts, attemptsMade } = job
+  // what waits is due, whatever the clock of its producer said
+  const runAt = job.place === 'waiting' ? 0 : job.runAt
   const stored = { backendId, runAt, priority, backoff, attempts, attemptsMade }
   const opened = openEnvelope(job.data)
   if (opened.kind === 'probe') return { left: 'probe' }
@@ -78,7 +80,7 @@ export function lookAt(job: StoredJob, side: Side, epoch: number): Looked {
   if (opened.kind === 'damaged') return { left: 'damaged', why: opened.why }
   if (opened.kind === 'plain') {
     const id = adoptedId(side, backendId, job.enqueuedAt)
-    const due = job.enqueuedAt ?? runAt
+    const due = job.enqueuedAt ?? job.runAt
     const own = { id, gen: 0, route: side, epoch, due, fenced: false, adopted: true, payload: opened.payload } as const
     return { copy: { ...own, ...stored } }
   }

@@ -8,6 +8,7 @@ import { ENQUEUE_TIMEOUT_MS } from '../config/resolve.ts'
 import type { MigrationLedger, MoveKind } from '../ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue, StoredJob } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
+import { adoptedId, isOwnBackendId } from '../vocabulary/ids.ts'
 import type { Side } from '../vocabulary/job.ts'
 import {
   type LeftReason,
@@ -222,14 +223,24 @@ class Delivery {
   /** The copies that are left: parked by a mover, or where an operator has found them. */
   async #drop(there: readonly Committed[]): Promise<void> {
     for (const side of ['legacy', 'target'] as const) {
-      const ids = there.filter(({ kept }) => kept.source.side === side).map(({ kept }) => kept.source.backendId)
-      if (ids.length === 0) continue
+      const here = there.filter(({ kept }) => kept.source.side === side)
+      if (here.length === 0) continue
       const source = await this.#o.queue(side)
-      const dropped = await source.dropParked(ids)
-      const rest = ids.filter((_id, at) => dropped[at] !== true)
+      const dropped = await source.dropParked(here.map(({ kept }) => kept.source.backendId))
+      const rest: string[] = []
+      for (const [at, { job, kept }] of here.entries()) {
+        if (dropped[at] !== true && (await this.#isCopyOf(source, job, kept))) rest.push(kept.source.backendId)
+      }
       // what a worker finds of an older generation it drops by itself
       if (rest.length > 0) await source.remove(rest)
     }
+  }
+
+  /** Old code may have used its id again since: then what is there is another job. */
+  async #isCopyOf(source: Queue, { id }: UnderWay, { source: { side, backendId } }: MovePayload): Promise<boolean> {
+    if (isOwnBackendId(id, backendId)) return true
+    const found = await source.read(backendId)
+    return found !== undefined && adoptedId(side, backendId, found.enqueuedAt) === id
   }
 }
 

@@ -209,14 +209,17 @@ export interface Queue<Native = unknown> {
   movable(): Promise<Movability>
   /**
    * From waiting or delayed into the park list, each in one atomic step, hundreds in one call. False: it was neither
-   * (a running one never is), or it is held. Parked jobs do not expire. Needs the capability `remove`.
+   * (a running one never is), it is held, or one of its id is parked already. Parked jobs do not expire. Needs the capability `remove`.
    */
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]>
   /** True: it was waiting or delayed and is gone; hundreds in one call. Needs the capability `remove`. */
   remove(backendIds: readonly string[]): Promise<readonly boolean[]>
   /** Parked jobs, of these reasons where given, in no order across pages; `limit` (500) is about how many a page holds. */
   parked(options?: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string }): Promise<Page<ParkedJob>>
-  /** Puts parked jobs back under their ids, as they were, to be run when due. False: it was not parked. */
+  /**
+   * Puts parked jobs back under their ids, as they were, to be run when due. False: it was not parked, or a newer job of
+   * the same id is under way, until whose end it stays parked.
+   */
   unpark(backendIds: readonly string[]): Promise<readonly boolean[]>
   /** Removes parked jobs for good. False: it was not parked. */
   dropParked(backendIds: readonly string[]): Promise<readonly boolean[]>

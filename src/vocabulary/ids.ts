@@ -70,6 +70,11 @@ export function backendIdOf(id: string, gen: number, arm: Arm): string {
   return arm === 'primary' ? `${name}_${gen}` : `${name}_${arm === 'shadow' ? 's' : 'k'}`
 }
 
+/** Whether this is one of {@link backendIdOf} for `id`, of whatever generation: nobody else's job has it. */
+export function isOwnBackendId(id: string, backendId: string): boolean {
+  return backendId.startsWith(backendIdOf(id, 0, 'primary').slice(0, -1))
+}
+
 /**
  * The logical id of a job that old code put into a queue, the same at every delivery. With the time at which it was put
  * there: old code may use an id again as soon as its job is done, and that is another job.

@@ -336,6 +336,30 @@ export const MOVING_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'park: an id that old code uses again meanwhile is another job, and neither of the two is lost',
+    needs: (harness) => (harness.plain === undefined ? 'an id that is parked is taken there' : undefined),
+    async run(bench) {
+      const queue = await bench.queue()
+      const first = job({ data: { first: true } })
+      const second = { ...first, data: { first: false } }
+      await enqueueAll(queue, [first])
+      expect(await queue.park([first.backendId], 'moving')).toEqual([true])
+      await enqueueAll(queue, [second])
+      expect(await queue.park([first.backendId], 'moving')).toEqual([false])
+      expect(await allParked(queue)).toMatchObject([{ data: { first: true } }])
+      expect(await unparkOne(queue, first.backendId)).toBe(false)
+      const work = await bench.work(queue)
+      await work.until((runs) => runs.length === 1)
+      await eventually(
+        async () => unparkOne(queue, first.backendId),
+        (back) => back === true,
+      )
+      await work.until((runs) => runs.length === 2)
+      expect(work.runs.map((run) => run.data)).toEqual([{ first: false }, { first: true }])
+      expect(await allParked(queue)).toEqual([])
+    },
+  },
+  {
     name: 'parked jobs are found by reason, however many others there are',
     async run(bench) {
       const queue = await bench.queue()

@@ -55,13 +55,16 @@ for at, id in ipairs(ARGV) do
 end
 return table.concat(answers)`)
 
-/** REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. One without a record is left where it is. */
+/**
+ * REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
+ * whose id is parked already, as a job of old code that used it before may be.
+ */
 export const PARK_WAITING: Script = script(`${TAKE}
 local answers = {}
 for at = 3, #ARGV do
   local id = ARGV[at]
   local record, due = call('HGET', jobs, id), call('ZSCORE', delayed, id)
-  local taken = record and take(id, record)
+  local taken = record and call('HEXISTS', parked, id) == 0 and take(id, record)
   if taken then
     local note = '{"reason":"' .. ARGV[1] .. '","parkedAt":' .. ARGV[2]
     if due then note = note .. ',"runAt":' .. string.format('%.0f', due) end
@@ -82,18 +85,16 @@ call('HDEL', jobs, ARGV[1])
 return 1`)
 
 /**
- * NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. What a mover took
- * from the old end of the list goes back there.
+ * NOW ID, ID, … → a digit each: 1 if it is back. Where the same id lives again it stays parked until that one has ended.
+ * What a mover took from the old end of the list goes back there.
  */
 export const UNPARK: Script = script(`
 local now, answers, oldest = tonumber(ARGV[1]), {}, {}
 local function back(id)
   local stored = call('HGET', parked, id)
   if not stored then return '0' end
+  if call('HEXISTS', jobs, id) == 1 and call('SREM', succeeded, id) + call('SREM', failed, id) == 0 then return '0' end
   call('HDEL', parked, id)
-  if call('HEXISTS', jobs, id) == 1 then
-    if call('SREM', succeeded, id) + call('SREM', failed, id) == 0 then return '1' end
-  end
   local split = string.find(stored, '\\n', 1, true)
   call('HSET', jobs, id, string.sub(stored, split + 1))
   local note = cjson.decode(string.sub(stored, 1, split - 1))

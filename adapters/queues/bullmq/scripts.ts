@@ -89,13 +89,16 @@ for at = 2, #ARGV do
 end
 return table.concat(answers)`)
 
-/** REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. One without a record is left where it is. */
+/**
+ * REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
+ * whose id is parked already, as a job of old code that used it before may be.
+ */
 export const PARK_WAITING: Script = script(`${DROP}${TAKE}
 local answers = {}
 for at = 4, #ARGV do
   local id = ARGV[at]
   local fields, due = call('HGETALL', prefix .. id), call('ZSCORE', delayed, id)
-  local taken = #fields > 0 and take(id)
+  local taken = #fields > 0 and call('HEXISTS', parked, id) == 0 and take(id)
   if taken then
     local note = '{"reason":"' .. ARGV[2] .. '","parkedAt":' .. ARGV[3]
     if due then note = note .. ',"runAt":' .. string.format('%.0f', math.floor(due / 4096)) end
@@ -118,19 +121,19 @@ call('DEL', key, key .. ':lock')
 return 1`)
 
 /**
- * NOW ID, ID, … → a digit each: 1 if it was parked. Where the same id lives again, that one goes on. What a mover took
- * from the old end of the list goes back there.
+ * NOW ID, ID, … → a digit each: 1 if it is back. Where the same id lives again it stays parked until that one has ended.
+ * What a mover took from the old end of the list goes back there.
  */
 export const UNPARK: Script = script(`${DROP}${WAKE}
 local now, answers, oldest = tonumber(ARGV[2]), {}, {}
 local function back(id)
   local key, stored = prefix .. id, call('HGET', parked, id)
   if not stored then return '0' end
-  call('HDEL', parked, id)
   if call('EXISTS', key) == 1 then
-    if call('ZREM', completed, id) + call('ZREM', failed, id) == 0 then return '1' end
+    if call('ZREM', completed, id) + call('ZREM', failed, id) == 0 then return '0' end
     drop(id)
   end
+  call('HDEL', parked, id)
   local split = string.find(stored, '\\n', 1, true)
   call('HSET', key, unpack(cjson.decode(string.sub(stored, split + 1))))
   local note = cjson.decode(string.sub(stored, 1, split - 1))
