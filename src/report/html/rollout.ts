@@ -54,11 +54,11 @@ function stageMarkup({ name, state, dials, minSoakMs, approval, attempts }: Roll
 
 function gates(rollout: RolloutReport): Markup | false {
   if (rollout.gates.length === 0) return false
-  const { head, rows, textColumns, rest } = gatesSection(rollout)
+  // what it waits for is said above
+  const { head, rows, textColumns } = gatesSection(rollout)
   return html`<h3>${foreign(head[0] ?? '', 100)}</h3>
 <p class="quiet small">Proven where “for” has reached its number, refuted where “against” has; natural logarithms. Intervals are right at every moment at once, each end at the level of the verdict.</p>
-${table({ head: ['Gate', ...head.slice(1)], rows, textColumns, marked: rollout.gates.map(({ verdict }) => verdict) })}
-${rest !== undefined && html`<p class="quiet">${foreign(rest, 600)}</p>`}`
+${table({ head: ['Gate', ...head.slice(1)], rows, textColumns, marked: rollout.gates.map(({ verdict }) => verdict) })}`
 }
 
 /** The newest first here, as in the audit log. */

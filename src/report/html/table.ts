@@ -41,8 +41,9 @@ function content(cell: Cell): Markup {
   return typeof cell === 'string' ? html`${cell.replace(/^· /, '')}` : foreign(cell.foreign, FOREIGN)
 }
 
+/** Times and ranges stay on one line. */
 function isTime(cell: Cell): boolean {
-  return typeof cell === 'string' && /^\d{4}-\d\d-\d\d \d\d:/.test(cell)
+  return typeof cell === 'string' && /^\d{4}-\d\d-\d\d \d\d:| – /.test(cell)
 }
 
 /** A row that is a part of the one above. */

@@ -83,7 +83,7 @@ svg text { font-family: inherit; }
 .stages { list-style: none; margin: 12px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 6px; counter-reset: stage; }
 .stages li { border: 1px solid var(--line); border-top: 5px solid var(--line); border-radius: 4px; padding: 6px 10px; font-size: 0.875rem; }
 .stages li.passed { border-top-color: var(--ok); } .stages li.current { border-color: var(--target); border-top-color: var(--target); background: var(--target-soft); }
-.stages span { display: block; } .stages .state { display: inline; float: right; color: var(--muted); } .stages .current .state { color: var(--ink); font-weight: 600; }
+.stages span { display: block; } .stages b { overflow-wrap: anywhere; } .stages .state { color: var(--muted); font-size: 0.8rem; text-transform: uppercase; letter-spacing: 0.04em; } .stages .current .state { color: var(--ink); font-weight: 600; }
 tr.fail th, tr.fail td:nth-child(2) { color: var(--bad); font-weight: 600; } tr.hold td:nth-child(2) { color: var(--look); font-weight: 600; } tr.pass td:nth-child(2) { color: var(--ok); font-weight: 600; }
 .legend .band::before { height: 10px; vertical-align: 0; border-top: 0; background: var(--bad-soft); }
 details { margin: 4px 0; }
