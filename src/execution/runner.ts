@@ -15,6 +15,7 @@ import type { Side, Stamp } from '../vocabulary/job.ts'
 import type { ProbeJob } from '../vocabulary/probe.ts'
 import { type Attempt, runAttempt } from './attempt.ts'
 import { type Handler, RunContext } from './context.ts'
+import { ErrorClasses } from './error-class.ts'
 import { type Fence, isTransient, pause } from './fence.ts'
 import { type Identified, identify } from './identify.ts'
 import type { Unrecorded } from './unrecorded.ts'
@@ -52,6 +53,7 @@ export class Runner {
   readonly #o: RunnerOptions
   readonly #draining = new AbortController()
   readonly #closing = new AbortController()
+  readonly #errors = new ErrorClasses()
   readonly #running = new Set<RunContext>()
   #active = 0
 
@@ -227,7 +229,9 @@ export class Runner {
   #finishRequest(stamp: Stamp, token: string, attempt: Attempt): FinishRequest {
     const { outcome, fatal, runBucket, waitBucket } = attempt
     const { id, gen, arm } = stamp
-    return { id, side: this.#o.side, gen, arm, token, outcome, fatal, effectFailed: false, runBucket, waitBucket }
+    const errorClass = outcome.error === undefined ? {} : { errorClass: this.#errors.of(outcome.error) }
+    const end = { id, side: this.#o.side, gen, arm, token, outcome, fatal, effectFailed: false }
+    return { ...end, ...errorClass, runBucket, waitBucket }
   }
 
   async #afterFinish(

@@ -210,6 +210,8 @@ export interface FinishRequest {
   /** A failure that no further attempt may follow, whatever the row says. */
   readonly fatal: boolean
   readonly effectFailed: boolean
+  /** Of a failed outcome: the class under which it is counted, if it is the last. Letters, digits, `_`, `$`, `:`, `-`. */
+  readonly errorClass?: string
   /** Latency buckets (`vocabulary/latency.ts`) of run and wait time; no wait time: 0 (a later attempt has waited for its backoff). */
   readonly runBucket: number
   readonly waitBucket: number

@@ -75,6 +75,8 @@ export const MEASURES = {
   reopened: (cls: FinishClass, side: Side): string => `reopened.${cls}.${side}`,
   /** A verdict that was closed because the job was moved. */
   verdictMoved: (which: 'pair' | 'control'): string => `${which}.moved`,
+  /** Final errors of jobs (`primary`) and of shadows, by class. */
+  failedAs: (arm: 'primary' | 'shadow', side: Side, errorClass: string): string => `error.${arm}.${side}.${errorClass}`,
   /** Jobs not finished on a side, added up at each look of the sweeper; divided by the looks it is their mean. */
   backlogSeen: (side: Side): string => `backlog.seen.${side}`,
   /** ms that the job that has waited longest for its first start was due, added up alike. */
@@ -502,6 +504,9 @@ function retry(row: JobRow): Change<FinishAnswer> {
 function ended(row: JobRow, cls: FinishClass, request: FinishRequest, env: RuleEnvironment): Change<FinishAnswer> {
   const settled = settle(row, cls, request.outcome, env)
   const extra = request.effectFailed ? file(row, [MEASURES.effectFailed(row.side)], env) : []
+  if (cls === 'failed' && request.errorClass !== undefined) {
+    extra.push(...file(row, [MEASURES.failedAs('primary', row.side, request.errorClass)], env))
+  }
   return {
     // the answer carries both slots even where the stored row has dropped them
     answer: finishedAnswer(settled.row),
@@ -562,15 +567,18 @@ function finishCopy(
     return { answer, row: next, counts: file(row, [MEASURES.lateOutcome(arm)], env) }
   }
   const next: JobRow = { ...row, slots: { ...row.slots, [arm]: request.outcome } }
-  const measure =
+  const measures =
     arm === 'shadow'
-      ? MEASURES.shadowEnded(request.outcome.ok, request.side)
-      : MEASURES.controlEnded(request.outcome.ok)
+      ? [MEASURES.shadowEnded(request.outcome.ok, request.side)]
+      : [MEASURES.controlEnded(request.outcome.ok)]
+  if (arm === 'shadow' && !request.outcome.ok && request.errorClass !== undefined) {
+    measures.push(MEASURES.failedAs('shadow', request.side, request.errorClass))
+  }
   const filled = pairOf(next)
   return {
     answer: { status: 'finished', class: cls, ...(filled === undefined ? {} : { pair: filled }) },
     row: next,
-    counts: file(row, [measure], env),
+    counts: file(row, measures, env),
     times: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
     recent: recentWait(row, request.side, request.waitBucket),
   }

@@ -8,6 +8,7 @@ import type { AuditEntry, DriveState, PresenceRecord, Sample, Snapshot } from '.
 import { MEASURES } from '../ports/row-rules.ts'
 import { SIDES } from '../vocabulary/job.ts'
 import { configurationReport } from './configuration.ts'
+import { errorsReport } from './errors.ts'
 import { bySide, jobsReport, routesReport, sideReport } from './jobs.ts'
 import { latencyReport } from './latencies.ts'
 import { contradictionsOf } from './laws.ts'
@@ -80,6 +81,7 @@ function migrationReport({
     comparisons,
     noise,
     differences: differencesReport(snapshot.differences, comparisons.compared, noise),
+    errors: errorsReport(sums),
     latency: latencyReport(snapshot.histograms),
   }
   const facts = {

@@ -8,7 +8,10 @@ import type { Contradiction, MigrationReport, PairCounts } from './model.ts'
 import { GATHERED_PATH } from './pairs.ts'
 import type { Sums } from './sums.ts'
 
-type Numbers = Pick<MigrationReport, 'jobs' | 'routes' | 'sides' | 'comparisons' | 'noise' | 'differences' | 'latency'>
+type Numbers = Pick<
+  MigrationReport,
+  'errors' | 'jobs' | 'routes' | 'sides' | 'comparisons' | 'noise' | 'differences' | 'latency'
+>
 
 export function contradictionsOf(numbers: Numbers, sums: Sums, snapshot: Snapshot): Contradiction[] {
   return [
@@ -89,7 +92,7 @@ function pairLaws({ comparisons, noise, routes, sides }: Numbers): Law[] {
 }
 
 /** Parts that are never more than their whole. */
-function partLaws({ sides, latency, differences, comparisons, noise }: Numbers): Law[] {
+function partLaws({ errors, sides, latency, differences, comparisons, noise }: Numbers): Law[] {
   const laws: Law[] = []
   const atMost = (law: string, expected: number, found: number): void => {
     laws.push({ law, expected, found, atMost: true })
@@ -98,6 +101,9 @@ function partLaws({ sides, latency, differences, comparisons, noise }: Numbers):
     const { running, inDoubt, done, failed, backendFailed, reopened, shadows } = sides[side]
     const ran = done + failed - backendFailed + reopened
     const { wait, run, shadowRun } = latency[side]
+    const erred = (of: 'jobs' | 'shadows'): number => errors.reduce((sum, each) => sum + each[side][of], 0)
+    atMost(`errors by class on ${side} are of jobs that failed there`, failed - backendFailed + reopened, erred('jobs'))
+    atMost(`errors by class on ${side} are of shadows that failed there`, shadows.failed, erred('shadows'))
     atMost(`jobs in doubt on ${side} are running there`, running, inDoubt)
     atMost(`run times on ${side} are of jobs that ended there`, ran, run.n)
     atMost(`wait times on ${side} are of jobs that ended there`, ran, wait.n)

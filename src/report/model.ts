@@ -43,6 +43,8 @@ export interface MigrationReport {
   /** Legacy against itself: what differs here is noise, not the target's doing. */
   readonly noise: NoiseReport
   readonly differences: readonly DifferenceReport[]
+  /** Final errors by class, the most frequent first; beyond thirty they are gathered as `…`. */
+  readonly errors: readonly ErrorClassReport[]
   readonly latency: LatencyReport
   readonly processes: ProcessesReport
   /** Oldest first; the last one is the current one. */
@@ -256,6 +258,11 @@ export interface DifferenceReport {
   readonly noise: { readonly count: number; readonly share: number | null } | null
   /** Cut and redacted when it was stored. A value that a side does not have is left out. */
   readonly example: { readonly id: string; readonly legacy?: Json; readonly target?: Json }
+}
+
+export interface ErrorClassReport extends Readonly<Record<Side, { readonly jobs: number; readonly shadows: number }>> {
+  /** Name and code as far as they are names, e.g. `Error:ECONNREFUSED`; `other`: they are not, or there are too many. */
+  readonly class: string
 }
 
 export interface Quantiles {

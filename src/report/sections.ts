@@ -33,7 +33,13 @@ export function sectionsOf(migration: MigrationReport): { before: Section[]; aft
   const moves = rollout === null ? [] : [timelineSection(rollout)]
   return {
     before: [...plan, jobsSection(migration), routesSection(migration), comparisonsSection(migration)].filter(hasRows),
-    after: [latencySection(migration), ...moves, epochsSection(migration), changesSection(migration)].filter(hasRows),
+    after: [
+      errorsSection(migration),
+      latencySection(migration),
+      ...moves,
+      epochsSection(migration),
+      changesSection(migration),
+    ].filter(hasRows),
   }
 }
 
@@ -145,6 +151,23 @@ function comparisonsSection({ comparisons, noise }: MigrationReport): Section {
     head: ['Comparisons', 'shadows', ...(withNoise ? ['controls (noise)'] : [])],
     rows: comparisons.shadowed === 0 ? [] : rows,
     textColumns: [0],
+  }
+}
+
+/** In this many classes text and Markdown tell the errors; the page tells all that the model has. */
+const ERRORS_SHOWN = 8
+
+export function errorsSection({ errors }: MigrationReport, most: number = ERRORS_SHOWN): Section {
+  const shown = errors.slice(0, most)
+  const more = errors.length - shown.length
+  return {
+    head: ['Errors', 'legacy', 'target', 'shadows on legacy', 'shadows on target'],
+    rows: shown.map(({ class: name, legacy, target }) => [
+      { foreign: name },
+      ...[legacy.jobs, target.jobs, legacy.shadows, target.shadows].map(formatCount),
+    ]),
+    textColumns: [0],
+    ...(more === 0 ? {} : { rest: `and ${plural(more, 'more class', 'more classes')}` }),
   }
 }
 

@@ -27,6 +27,20 @@ export class Sums {
     return readable(this.#raw.get(`${family}/${measure}`) ?? 0)
   }
 
+  /** What was counted under measures that begin so: the rest of each name, and how often. */
+  startingWith(prefix: string): Map<string, number> {
+    const found = new Map<string, number>()
+    for (const family of REPORTED) {
+      const start = `${family}/${prefix}`
+      for (const [key, n] of this.#raw) {
+        if (!key.startsWith(start)) continue
+        const rest = key.slice(start.length)
+        found.set(rest, (found.get(rest) ?? 0) + readable(n))
+      }
+    }
+    return found
+  }
+
   /** Everything that was counted, for the laws that look at each counter. */
   entries(): IterableIterator<[string, number]> {
     return this.#raw.entries()

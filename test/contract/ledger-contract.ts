@@ -8,6 +8,7 @@ import { type LedgerBed, type LedgerBench, openBench } from './ledger/bed.ts'
 import { controlContract } from './ledger/control.ts'
 import { differenceContract } from './ledger/differences.ts'
 import { driveContract } from './ledger/drive.ts'
+import { errorClassContract } from './ledger/error-classes.ts'
 import { gateCountsContract } from './ledger/gate-counts.ts'
 import { moveContract } from './ledger/moves.ts'
 import { pairContract } from './ledger/pairs.ts'
@@ -47,6 +48,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('pairs', () => pairContract(bench))
     describe('differences', () => differenceContract(bench))
     describe('tallies', () => tallyContract(bench))
+    describe('error classes', () => errorClassContract(bench))
     describe('gate counts', () => gateCountsContract(bench))
     describe('control', () => controlContract(bench))
     describe('drive', () => driveContract(bench))

@@ -3,13 +3,14 @@
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { buildReport, type LedgerSnapshot } from '../../src/report/build.ts'
-import { formatCount, formatShare } from '../../src/report/format.ts'
+import { formatCount, formatShare, formatTime } from '../../src/report/format.ts'
 import { htmlReport } from '../../src/report/html.ts'
 import { jsonReport } from '../../src/report/json.ts'
 import { markdownReport } from '../../src/report/markdown.ts'
 import type { MigrationReport, ReportModel } from '../../src/report/model.ts'
 import { textReport } from '../../src/report/text.ts'
 import { ATTACKED, BUSY, CLEAN, EMPTY, HOSTILE, huge } from '../support/report-cases.ts'
+import { full } from '../support/report-full.ts'
 import { START } from '../support/snapshots.ts'
 
 const modelOf = (...ledgerSnapshots: LedgerSnapshot[]): ReportModel => {
@@ -31,13 +32,19 @@ function markdownRows(markdown: string): Map<string, string[]> {
   for (const line of markdown.split('\n')) {
     if (!line.startsWith('| ')) continue
     const [label = '', ...cells] = line.slice(2, -2).split(' | ')
-    if (!rows.has(label))
+    const name = label.replaceAll('`', '').trim()
+    if (!rows.has(name))
       rows.set(
-        label,
+        name,
         cells.map((cell) => cell.replaceAll('`', '').trim()).filter((cell) => cell !== ''),
       )
   }
   return rows
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" }
+function unescaped(html: string): string {
+  return html.replace(/&([a-z]+|#39);/g, (whole, name: string) => ENTITIES[name] ?? whole)
 }
 
 function htmlRows(page: string): Map<string, string[]> {
@@ -45,7 +52,7 @@ function htmlRows(page: string): Map<string, string[]> {
   const body = page.slice(page.indexOf('</head>'), page.indexOf('How each number is computed</h2>'))
   for (const [, part, row = ''] of body.matchAll(/<tr( class="part")?[^>]*>([\s\S]*?)<\/tr>/g)) {
     const [label = '', ...cells] = [...row.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell = '']) =>
-      cell.replace(/<[^>]+>/g, ''),
+      unescaped(cell.replace(/<[^>]+>/g, '')),
     )
     const name = part === undefined ? label : `· ${label}`
     if (!rows.has(name))
@@ -100,18 +107,43 @@ describe('the views agree', () => {
     expect(rows.get('differ')).toEqual(['18.4 %', '0.32 %'])
   })
 
-  test('every row that one prints, the others print too, with the same numbers', () => {
-    const [text, markdown, html] = [textRows(textReport(model)), markdownRows(markdownReport(model)), htmlRows(page)]
+  test.each([
+    ['a migration with everything', modelOf(BUSY)],
+    ['a staged one', modelOf(full())],
+  ])('%s: every row that one prints, the others print too, with the same numbers', async (_, model) => {
+    const [text, markdown] = [textRows(textReport(model, { width: 200 })), markdownRows(markdownReport(model))]
+    const html = htmlRows(await htmlReport(model))
+    const stages = new Set(model.migrations[0]?.rollout?.stages.map(({ name }) => name))
     let compared = 0
     for (const [label, cells] of markdown) {
       if (!cells.some((cell) => /\d/.test(cell))) continue
-      // the last changes are in the audit log of the page, in other columns
-      if (/^\d{4}-/.test(label)) continue
+      // changes and steps have other columns on the page, and stages are a list there
+      if (/^\d{4}-/.test(label) || stages.has(label)) continue
       compared += 1
       expect([label, text.get(label)]).toEqual([label, cells])
       expect([label, html.get(label)]).toEqual([label, cells])
     }
     expect(compared).toBeGreaterThan(35)
+  })
+
+  test('the page tells every stage, every step and every gate', async () => {
+    const staged = modelOf(full())
+    const page = await htmlReport(staged)
+    const rollout = staged.migrations[0]?.rollout
+    const told = page.slice(page.indexOf('>Staged cutover</h2>'), page.indexOf('>Over time</h2>'))
+    for (const { name, state } of rollout?.stages ?? []) {
+      expect(told).toContain(`<li class="${state}"${state === 'current' ? ' aria-current="step"' : ''}><b><bdi>${name}`)
+    }
+    expect(rollout?.stages.length).toBe(6)
+    for (const { at } of rollout?.timeline ?? []) expect(told).toContain(formatTime(at))
+    for (const { name, verdict } of rollout?.gates ?? []) {
+      expect(told).toMatch(new RegExp(`<tr class="${verdict}"><th scope="row" class="t">(<bdi>)?${name}`))
+    }
+    expect(told).toContain('Evidence of the gates over time')
+    expect(rollout?.trend.at(-1)?.gates[0]).toMatchObject({
+      name: 'mismatch',
+      evidenceAgainst: rollout?.gates[0]?.evidenceAgainst,
+    })
   })
 
   test('HTML prints every difference with its count and its share', () => {

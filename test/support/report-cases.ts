@@ -42,6 +42,8 @@ export const BUSY: LedgerSnapshot = ledgerSnapshot({
       bucket({
         ...{ 'job/dispatched.legacy': 9300, 'job/route.legacy': 6200, 'job/route.legacy-shadowed': 3100 },
         ...{ 'job/ok.legacy': 9289, 'job/failed.legacy': 3, 'job/backend-failed.legacy': 1, 'late/ok.legacy': 1 },
+        ...{ 'job/error.primary.legacy.Error:ECONNREFUSED': 2, 'job/error.primary.legacy.TypeError': 1 },
+        ...{ 'job/error.shadow.target.TypeError': 5 },
         ...{ 'job/shadow.wanted.target': 3100, 'job/shadow.ok.target': 3080, 'job/shadow.failed.target': 5 },
         ...{
           'job/pair.matched': 2510,

@@ -173,6 +173,7 @@ function writeFinish(w: Writer, finish: FinishRequest): void {
     .u32(unrecorded?.epoch ?? 0)
     .time(unrecorded?.dueAt ?? 0)
   w.u8(unrecorded === undefined ? 0 : codeOf(ROUTE_WORDS, unrecorded.route))
+  w.text(finish.errorClass ?? '', 1)
 }
 
 const REFUSALS = { t: 'token', g: 'generation', m: 'moving', a: 'absent' } as const

@@ -84,6 +84,21 @@ export const DEFINITIONS: readonly Definitions[] = [
     ],
   },
   {
+    title: 'Errors',
+    docs: 'errors',
+    terms: [
+      [
+        'class',
+        'name and code of the last error, as far as they are names; other: they are not, or a worker met too many',
+      ],
+      ['legacy, target', 'jobs that failed there with it'],
+      [
+        'shadows on legacy, on target',
+        'shadow runs that ended in it; they count against target only in the gates that say so',
+      ],
+    ],
+  },
+  {
     title: 'Latency',
     docs: 'latency',
     terms: [

@@ -5,7 +5,7 @@
 
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from '../format.ts'
 import type { ConfigurationReport, MigrationReport } from '../model.ts'
-import { contextLines, type Section, sectionsOf } from '../sections.ts'
+import { contextLines, errorsSection, type Section, sectionsOf } from '../sections.ts'
 import { DEFINITIONS } from './definitions.ts'
 import { differences } from './differences.ts'
 import type { Draw } from './draw.ts'
@@ -91,6 +91,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
     jobs: take('Jobs'),
     routes: take('Routes'),
     comparisons: take('Comparisons'),
+    errors: take('Errors') && sectionTable(errorsSection(migration, Number.POSITIVE_INFINITY)),
     latency: take('Latency'),
     epochs: take('Epoch'),
     // the audit log below says more
@@ -115,6 +116,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
       title: 'Jobs',
       body: known.jobs && html`<div class="two"><div>${known.jobs}</div><div>${known.routes}</div></div>`,
     },
+    { title: 'Errors', body: known.errors },
     {
       title: 'Latency',
       body: known.latency && [

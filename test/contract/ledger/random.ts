@@ -68,10 +68,12 @@ const finishes = fc
     ...{ arm: fc.constantFrom<FinishRequest['arm']>('primary', 'primary', 'shadow', 'control') },
     ...{ outcome: fc.constantFrom(ok(), ok({ n: 1 }), failure(), failure('E_OTHER')) },
     ...{ runBucket: fc.constantFrom(1, 2), waitBucket: fc.constantFrom(1, 90), unrecorded: fc.constantFrom(0, 0, 1) },
+    errorClass: fc.constantFrom('', 'TypeError', 'Error:E_PARSE'),
   })
-  .map(({ unrecorded, ...over }) =>
+  .map(({ unrecorded, errorClass, ...over }) =>
     finishOf(over.id, {
       ...over,
+      ...(errorClass === '' || over.outcome.ok ? {} : { errorClass }),
       ...(unrecorded ? { unrecorded: { epoch: 1, dueAt: Date.now(), route: 'legacy', adopted: over.fatal } } : {}),
     }),
   )

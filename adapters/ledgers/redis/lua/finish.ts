@@ -28,6 +28,7 @@ end
 local function ended(id, row, class, item)
   settle(id, row, class, item.out)
   if band(item.flags, 32) ~= 0 then count(row, 'effect-failed.' .. sideName(row)) end
+  if class == 1 and item.cls ~= '' then count(row, 'error.primary.' .. sideName(row) .. '.' .. item.cls) end
   time(row, row.side, item.run)
   if item.wait > 0 then time(row, 6 + row.side, item.wait) end
   waited(row.st, row.epoch, row.gen, row.side, item.wait)
@@ -136,6 +137,7 @@ local function copy(id, item)
   save(id, row)
   local side, result = SIDES[item.side], item.ok and 'ok' or 'failed'
   count(row, isShadow and 'shadow.' .. result .. '.' .. side or 'control.' .. result)
+  if isShadow and not item.ok and item.cls ~= '' then count(row, 'error.shadow.' .. side .. '.' .. item.cls) end
   time(row, item.arm * 2 + item.side, item.run)
   waited(row.st, row.epoch, row.gen, item.side, item.wait)
   finished(id, row, class)
@@ -144,8 +146,8 @@ end
 local item = {}
 for i = 1, #ids do
   local id, flags = ids[i], nil
-  flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, at =
-    unpack('>BI4Bc0i4i4I4c0I4i6B', batch, at)
+  flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, item.cls, at =
+    unpack('>BI4Bc0i4i4I4c0I4i6BBc0', batch, at)
   item.flags, item.arm, item.side, item.ok = flags, band(flags, 3), band(rshift(flags, 2), 1), band(flags, 8) ~= 0
   if item.arm == 0 then primary(id, item) else copy(id, item) end
 end
