@@ -80,7 +80,7 @@ svg text { font-family: inherit; }
 .legend .ok::before { border-color: var(--ok); } .legend .ink::before { border-color: var(--ink); }
 .legend .dashed::before { border-top-style: dashed; } .legend .dotted::before { border-top: 2px dotted; border-color: inherit; }
 .legend .ok.dotted::before { border-color: var(--ok); } .legend .bad.dotted::before { border-color: var(--bad); } .legend .ink.dotted::before { border-color: var(--ink); }
-.stages { list-style: none; margin: 12px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 6px; counter-reset: stage; }
+.stages { list-style: none; margin: 12px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 6px; }
 .stages li { border: 1px solid var(--line); border-top: 5px solid var(--line); border-radius: 4px; padding: 6px 10px; font-size: 0.875rem; }
 .stages li.passed { border-top-color: var(--ok); } .stages li.current { border-color: var(--target); border-top-color: var(--target); background: var(--target-soft); }
 .stages span { display: block; } .stages b { overflow-wrap: anywhere; } .stages .state { color: var(--muted); font-size: 0.8rem; text-transform: uppercase; letter-spacing: 0.04em; } .stages .current .state { color: var(--ink); font-weight: 600; }
