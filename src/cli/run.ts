@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { driveCommand } from './commands/drive.ts'
 import { explainCommand } from './commands/explain.ts'
+import { finishCommand } from './commands/finish.ts'
 import { flagCommand } from './commands/flag.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
@@ -39,7 +40,7 @@ const COMMANDS = [
   ...[initCommand, checkCommand, doctorCommand],
   ...[statusCommand, reportCommand, mismatchesCommand, jobCommand, jobsCommand, explainCommand, historyCommand],
   ...[flagCommand, rollbackCommand, unlatchCommand, moveCommand],
-  ...[forceCommand, retryCommand, discardCommand],
+  ...[forceCommand, retryCommand, discardCommand, finishCommand],
   ...[schedulesCommand, unscheduleCommand],
   ...[planCommand, driveCommand, promoteCommand, pauseCommand, resumeCommand, judgeCommand, simulateCommand],
   ...[probeCommand],

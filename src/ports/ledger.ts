@@ -10,6 +10,7 @@ import type { Dials } from '../vocabulary/dials.ts'
 import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
 import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
 import type { ProbeRecord, StoredProbe } from '../vocabulary/probe.ts'
+import type { DrainLedger } from './drain.ts'
 import type { DifferenceArray, PairMeasure } from './pair-times.ts'
 import type { ScheduleLedger } from './schedules.ts'
 
@@ -728,6 +729,7 @@ export interface MigrationLedger
     PresenceLedger,
     AuditLedger,
     ScheduleLedger,
+    DrainLedger,
     ProbeLedger {
   readonly migration: string
 }

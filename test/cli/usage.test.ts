@@ -11,7 +11,7 @@ const cli = (...argv: string[]): Promise<Told> => call(argv, { cwd })
 const COMMANDS = [
   ...[['init'], ['check'], ['doctor'], ['status'], ['report'], ['mismatches'], ['job'], ['explain'], ['history']],
   ...[['flag'], ['flag', 'get'], ['flag', 'set'], ['rollback'], ['unlatch'], ['move']],
-  ...[['schedules'], ['unschedule'], ['jobs'], ['force'], ['retry'], ['discard']],
+  ...[['schedules'], ['unschedule'], ['jobs'], ['force'], ['retry'], ['discard'], ['finish']],
 ]
 
 describe('help', () => {

@@ -14,6 +14,7 @@ import { moveContract } from './ledger/moves.ts'
 import { pairContract } from './ledger/pairs.ts'
 import { presenceContract } from './ledger/presence.ts'
 import { probeContract } from './ledger/probes.ts'
+import { quietContract } from './ledger/quiet.ts'
 import { randomContract } from './ledger/random.ts'
 import { rowContract } from './ledger/rows.ts'
 import { scheduleContract } from './ledger/schedules.ts'
@@ -54,6 +55,7 @@ export function ledgerContract({ name, create }: LedgerContractOptions): void {
     describe('drive', () => driveContract(bench))
     describe('presence, leases, audit', () => presenceContract(bench))
     describe('settled rows', () => settledContract(bench))
+    describe('drain', () => quietContract(bench))
     describe('schedules', () => scheduleContract(bench))
     describe('probes', () => probeContract(bench))
     describe('store', () => storeContract(bench))

@@ -20,6 +20,7 @@ import { redisFacts } from './facts.ts'
 import { pairLedger } from './pair-ledger.ts'
 import { portOf, texts } from './port.ts'
 import { probeLedger } from './probe-ledger.ts'
+import { quietLedger } from './quiet-ledger.ts'
 import { rowLedger } from './row-ledger.ts'
 import { scheduleLedger } from './schedule-ledger.ts'
 import { ROOT_SCRIPTS } from './scripts.ts'
@@ -142,6 +143,7 @@ class RedisLedger implements Ledger {
       },
       ...auditLedger(port),
       ...scheduled,
+      ...quietLedger(port),
       declareSchedule: (request) => this.#noted(name, () => scheduled.declareSchedule(request)),
       ...probeLedger(port),
     }

@@ -22,6 +22,7 @@ import { LUA_ARRIVE, LUA_MOVE, LUA_MOVES, LUA_PAYLOADS } from './lua/moves.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
 import { LUA_PROBE, LUA_PROBES } from './lua/probes.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
+import { LUA_NOTE_QUIET, LUA_QUIET } from './lua/quiet.ts'
 import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
 import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
 import { LUA_SETTLED } from './lua/settled.ts'
@@ -78,6 +79,8 @@ export const SCRIPTS = {
   lease: script('lease', ...CONTROL, LUA_LEASE),
   audit: script('audit', ...CONTROL, LUA_AUDIT),
   history: script('history', ...CONTROL, LUA_HISTORY),
+  noteQuiet: script('noteQuiet', LUA_CORE, LUA_NOTE_QUIET),
+  quiet: script('quiet', LUA_CORE, LUA_QUIET),
   declare: script('declare', ...CONTROL, LUA_DECLARE),
   tick: script('tick', ...CONTROL, LUA_TICK),
   unschedule: script('unschedule', ...CONTROL, LUA_UNSCHEDULE),

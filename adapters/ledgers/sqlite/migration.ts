@@ -1,5 +1,6 @@
 // The ledger of one migration: every operation of the port as one transaction of the shared file.
 
+import type { Quiet } from '../../../src/ports/drain.ts'
 import type {
   AuditEntry,
   BeginRequest,
@@ -35,6 +36,7 @@ import type {
 import * as moveRules from '../../../src/ports/move-rules.ts'
 import * as rules from '../../../src/ports/row-rules.ts'
 import type { ScheduleLedger, ScheduleRecord } from '../../../src/ports/schedules.ts'
+import type { Side } from '../../../src/vocabulary/job.ts'
 import type { StoredError } from '../../../src/vocabulary/outcome.ts'
 import type { ProbeRecord, StoredProbe } from '../../../src/vocabulary/probe.ts'
 import type { SqliteDb, SqliteFile } from '../../sqlite-file.ts'
@@ -45,6 +47,7 @@ import { readGauges } from './gauges.ts'
 import { forgetMoves, moveOne, readMoves, readPayload } from './moves.ts'
 import * as presence from './presence.ts'
 import { noteProbe, readProbes } from './probes.ts'
+import * as quiet from './quiet.ts'
 import { idOf, type LiveRecord, type RowKey, rowOfLive } from './row-codec.ts'
 import * as schedules from './schedules.ts'
 import { prepareMigration, rowTable } from './schema.ts'
@@ -307,6 +310,13 @@ export class SqliteMigration implements MigrationLedger {
   }
   probes(): Promise<readonly StoredProbe[]> {
     return this.#read(readProbes)
+  }
+
+  noteQuiet(side: Side, print: string | undefined): Promise<Quiet | undefined> {
+    return this.#write((db, mid) => quiet.noteQuiet(db, mid, side, print))
+  }
+  quiet(): Promise<Readonly<Partial<Record<Side, Quiet>>>> {
+    return this.#read(quiet.readQuiet)
   }
 
   // ---------------------------------------------------------------------------------------------- transactions

@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS ledger_move (mid INTEGER, id, gen INTEGER, at INTEGER
   PRIMARY KEY (mid, id, gen)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger_schedule (mid INTEGER, name TEXT, terms TEXT, since INTEGER, tick INTEGER,
   PRIMARY KEY (mid, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger_quiet (mid INTEGER, side TEXT, since INTEGER, print TEXT,
+  PRIMARY KEY (mid, side)) WITHOUT ROWID;
 `
 const TABLE_NAMES = [...TABLES.matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)].map(([, name]) => name as string)
 

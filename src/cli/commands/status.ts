@@ -1,13 +1,17 @@
 // How does each migration stand, in one screenful?
 
 import type { Command } from 'commander'
+import { type DrainProof, drainWindowMs, readDrain } from '../../backlog/drain.ts'
 import type { MigrationSettings } from '../../config/resolve.ts'
+import type { MigrationLedger } from '../../ports/ledger.ts'
+import type { Queue } from '../../ports/queue.ts'
 import { formatCount, formatTime } from '../../report/format.ts'
 import type { Finding, MigrationReport, SideReport, VerdictLevel } from '../../report/model.ts'
 import { readReport } from '../../report/read.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
-import { SIDES } from '../../vocabulary/job.ts'
+import { SIDES, type Side } from '../../vocabulary/job.ts'
+import { drainJson, drainRows } from '../drain-view.ts'
 import { controllersOf, seenOf } from '../driven.ts'
 import { dialsText, type FlagView, healthText, viewFlag } from '../flag-view.ts'
 import type { Answer, Call } from '../io.ts'
@@ -16,7 +20,7 @@ import { blocks, columns, foreign, type Pen, type Style } from '../pen.ts'
 import { isLive, type ProcessView, viewProcess } from '../processes.ts'
 import { rolloutText } from '../rollout-view.ts'
 import type { Cli } from '../run.ts'
-import { type Session, withSession } from '../session.ts'
+import { inTime, type Session, withSession } from '../session.ts'
 import { watch } from '../watch.ts'
 
 export function statusCommand(program: Command, cli: Cli): void {
@@ -25,6 +29,7 @@ export function statusCommand(program: Command, cli: Cli): void {
     .description('dials, latch, flag, workers, backlog and counts, a screenful a migration')
     .argument('[name]', `${NAME_HELP}; without it all are shown`)
     .option('--watch', 'look again and again, until Ctrl-C')
+    .option('--no-queues', 'do not ask the queues: the ledger and the flag only')
     .option('--every <duration>', 'with --watch: how often (default: 1s)', duration('--every'), 1000)
     .addHelpText(
       'after',
@@ -37,16 +42,22 @@ export function statusCommand(program: Command, cli: Cli): void {
     .action(cli.action(status))
 }
 
+const QUEUE_MS = 3000
+
 interface MigrationStatus {
   readonly report: MigrationReport
   readonly flag: FlagView
   readonly processes: readonly ProcessView[]
   readonly controllers: readonly { readonly host: string; readonly pid: number }[]
+  /** Undefined: the queues were not asked. */
+  readonly drain: DrainProof | undefined
 }
 
 interface Options {
   readonly watch?: boolean
   readonly every: number
+  /** False with `--no-queues`. */
+  readonly queues?: boolean
 }
 
 async function status(call: Call<Options>): Promise<Answer> {
@@ -61,7 +72,7 @@ async function status(call: Call<Options>): Promise<Answer> {
       })
       return { json: null, text: () => last }
     }
-    const found = await Promise.all(all.map((settings) => look(session, settings)))
+    const found = await Promise.all(all.map((settings) => look(session, settings, call.options.queues !== false)))
     return {
       json: { at: new Date().toISOString(), migrations: found.map(toJson) },
       text: (pen) => blocks(found.map((each) => toText(each, pen))),
@@ -69,20 +80,34 @@ async function status(call: Call<Options>): Promise<Answer> {
   })
 }
 
-async function look(session: Session, settings: MigrationSettings): Promise<MigrationStatus> {
+async function look(session: Session, settings: MigrationSettings, queues = false): Promise<MigrationStatus> {
   const ledger = await session.ledgerOf(settings)
-  const [seen, presence, flag] = await Promise.all([
+  const [seen, presence, flag, drain] = await Promise.all([
     seenOf(session, settings, ledger),
     ledger.presence(),
     viewFlag(session, settings),
+    queues ? drainOf(session, settings, ledger) : undefined,
   ])
   const model = await readReport([ledger], [], new Map([[settings.name, seen]]))
   const [report] = model.migrations
   if (report === undefined) throw new Error(`${settings.name}: the report has no migration`)
-  return { report, flag, processes: presence.filter(isLive).map(viewProcess), controllers: controllersOf(presence) }
+  return {
+    report,
+    flag,
+    processes: presence.filter(isLive).map(viewProcess),
+    controllers: controllersOf(presence),
+    drain,
+  }
 }
 
-function toJson({ report, flag, processes, controllers }: MigrationStatus): unknown {
+/** A queue that does not answer is told as not known, and holds nobody up for long. */
+async function drainOf(session: Session, settings: MigrationSettings, ledger: MigrationLedger): Promise<DrainProof> {
+  const queue = (side: Side): Promise<Queue> =>
+    inTime(session.queue(settings, side), QUEUE_MS, 'queue-unavailable', `${settings.name}: the ${side} queue`)
+  return await readDrain({ ledger, queue, windowMs: drainWindowMs(settings) }, false)
+}
+
+function toJson({ report, flag, processes, controllers, drain }: MigrationStatus): unknown {
   const { name, asOf, verdict, latch, ceiling, jobs, sides, comparisons, epochs } = report
   const dials = { target: flag.target, shadow: flag.shadow, control: report.dials.control }
   return {
@@ -100,6 +125,7 @@ function toJson({ report, flag, processes, controllers }: MigrationStatus): unkn
     comparisons,
     rollout: report.rollout,
     controllers,
+    drain: drain === undefined ? null : drainJson(drain),
   }
 }
 
@@ -110,7 +136,7 @@ const COLOURS: Readonly<Record<VerdictLevel | Finding['level'], Style>> = {
   note: 'dim',
 }
 
-function toText({ report, flag, processes, controllers }: MigrationStatus, pen: Pen): string {
+function toText({ report, flag, processes, controllers, drain }: MigrationStatus, pen: Pen): string {
   const { verdict } = report
   const title = `${pen.style('bold', foreign(report.name))}  ${pen.style(COLOURS[verdict.level], verdict.level.toUpperCase())}  ${verdict.text}`
   const label = (text: string): string => pen.style('dim', text)
@@ -124,6 +150,7 @@ function toText({ report, flag, processes, controllers }: MigrationStatus, pen: 
     ...SIDES.map((side) => [label(side), sideText(report.sides[side])]),
     [label('jobs'), jobsText(report)],
     [label('pairs'), pairsText(report)],
+    ...(drain === undefined ? [] : drainRows(drain, pen).map(([name = '', ...rest]) => [label(name), ...rest])),
   ]
   const findings = verdict.findings.map(({ level, text }) => [pen.style(COLOURS[level], level), text])
   const { rollout, name, asOf } = report
