@@ -51,7 +51,11 @@ export async function seenOf(session: Session, settings: MigrationSettings, ledg
   const drive = await ledger.driveState()
   const record = drive.driven ? readRecord(drive) : undefined
   if (record === undefined) return {}
-  return { flag: await flagOf(session, settings), plan: planReading(record, session.planFile(settings)) }
+  return {
+    ...(await coversOf(session)),
+    flag: await flagOf(session, settings),
+    plan: planReading(record, session.planFile(settings)),
+  }
 }
 
 async function flagOf(session: Session, { flag }: MigrationSettings): Promise<DriveFacts['flag']> {

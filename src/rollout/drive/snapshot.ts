@@ -4,6 +4,7 @@
 // Latencies are tables of thousands of small numbers: packed, a decision is a few kB.
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { AuditEntry } from '../../ports/ledger.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
 import { judgeStage, type StageCounts, type StageJudgement } from '../gates/stage.ts'
 import type { Stage } from '../plan/types.ts'
@@ -66,4 +67,16 @@ function invalid(why: string, cause?: unknown): CutoverError {
     `this is not what a decision was made from: ${why}; cutover history NAME --decision N --save FILE writes one`,
     cause === undefined ? undefined : { cause },
   )
+}
+
+/** A decision in the audit log, and what is concluded from it now; undefined: the entry is about something else. */
+export function decidedOf({
+  data,
+}: Pick<AuditEntry, 'data'>):
+  | { readonly decision: number; readonly snapshot: DecisionSnapshot; readonly again: StageJudgement }
+  | undefined {
+  const { decision, snapshot } = (data ?? {}) as { decision?: unknown; snapshot?: unknown }
+  if (typeof decision !== 'number' || typeof snapshot !== 'string') return undefined
+  const unpacked = unpackSnapshot(snapshot)
+  return { decision, snapshot: unpacked, again: replay(unpacked) }
 }
