@@ -52,7 +52,6 @@ export async function seenOf(session: Session, settings: MigrationSettings, ledg
   const record = drive.driven ? readRecord(drive) : undefined
   if (record === undefined) return {}
   return {
-    ...(await coversOf(session)),
     flag: await flagOf(session, settings),
     plan: planReading(record, session.planFile(settings)),
   }

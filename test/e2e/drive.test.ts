@@ -156,7 +156,8 @@ describe('a bad version is sent back', () => {
 describe('what is not known holds', () => {
   test('a producer that never gets the new revision: no epoch, and it is named', async () => {
     app = await startApp(site)
-    const stuck = { ...(await cockpit.ledger.presence()).find(({ produces }) => produces)! }
+    const producer = async () => (await cockpit.ledger.presence()).find(({ produces }) => produces)
+    const stuck = await until(producer, 'the producer tells of itself')
     const old = { ...stuck, instance: 'stuck', host: 'stuck-host', flagRevision: 'old' }
     const beat = setInterval(() => void cockpit.ledger.beat(old), 500)
     try {
