@@ -8,6 +8,8 @@ import { driveFacts, flagFacts, type Judged, judgeDriven, type LedgerView } from
 import { planReading } from '../rollout/drive/plan-reading.ts'
 import { type DriveRecord, readRecord } from '../rollout/drive/record.ts'
 import type { Step } from '../rollout/drive/steps.ts'
+import type { McpCounts } from '../rollout/gates/stage.ts'
+import { mcpCounts } from '../rollout/mcp-counts.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import { newId } from '../vocabulary/ids.ts'
 import { failureOf } from './failure.ts'
@@ -30,16 +32,26 @@ export async function lookDriven(session: Session, settings: MigrationSettings):
   const record = drive.driven ? readRecord(drive) : undefined
   if (record === undefined) return undefined
   const began = performance.now()
-  const [snapshot, presence, flag] = await Promise.all([
+  const [snapshot, presence, flag, mcp] = await Promise.all([
     ledger.snapshot({ epoch: record.epoch ?? Number.MAX_SAFE_INTEGER }),
     ledger.presence(),
     flagOf(session, settings),
+    probedOf(ledger, settings),
   ])
   const view = { drive, snapshot, presence }
   const plan = planReading(record, session.planFile(settings))
   const facts = driveFacts(record, view, { flag, plan })
-  const judged = judgeDriven(record, view, { facts, ageMs: performance.now() - began })
+  const judged = judgeDriven(record, view, { facts, mcp, ageMs: performance.now() - began })
   return { ledger, view, record, facts, judged, controllers: controllersOf(presence) }
+}
+
+/** What the gates read of MCP servers: of each that the migration uses, also where it was never probed. */
+export async function probedOf(ledger: MigrationLedger, { mcp }: MigrationSettings): Promise<readonly McpCounts[]> {
+  if (mcp === undefined) return []
+  return mcpCounts(
+    await ledger.probes(),
+    mcp.servers.map(({ name }) => name),
+  )
 }
 
 export function controllersOf(presence: readonly PresenceRecord[]): readonly { host: string; pid: number }[] {
@@ -51,10 +63,8 @@ export async function seenOf(session: Session, settings: MigrationSettings, ledg
   const drive = await ledger.driveState()
   const record = drive.driven ? readRecord(drive) : undefined
   if (record === undefined) return {}
-  return {
-    flag: await flagOf(session, settings),
-    plan: planReading(record, session.planFile(settings)),
-  }
+  const [flag, mcp] = await Promise.all([flagOf(session, settings), probedOf(ledger, settings)])
+  return { flag, plan: planReading(record, session.planFile(settings)), mcp }
 }
 
 async function flagOf(session: Session, { flag }: MigrationSettings): Promise<DriveFacts['flag']> {

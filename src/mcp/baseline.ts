@@ -29,7 +29,12 @@ const SAMPLE_MS = 250
 const NOT_PLAIN = ['NODE_OPTIONS', 'LD_PRELOAD', 'DYLD_INSERT_LIBRARIES', MARK]
 
 /** Never rejects for what the server or the process does. */
-export async function probeBaseline(settings: McpServerSettings, id: string, deadlineMs: number): Promise<ProbeRecord> {
+export async function probeBaseline(
+  settings: McpServerSettings,
+  id: string,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<ProbeRecord> {
   const { name, timeouts, sample } = settings
   const reached = describeServer(settings)
   const { server, missing, secrets } = readyServer(settings)
@@ -42,7 +47,7 @@ export async function probeBaseline(settings: McpServerSettings, id: string, dea
     deadlineAt: Date.now() + deadlineMs,
   }
   const began = performance.now()
-  const { told, ended } = await runPlain(input, `${id}-${name}-baseline`, deadlineMs + TELL_MS)
+  const { told, ended } = await runPlain(input, `${id}-${name}-baseline`, { limitMs: deadlineMs + TELL_MS, signal })
   const crumbs = crumbFile(id, name, 'baseline')
   try {
     if (told !== undefined) return told
@@ -66,7 +71,11 @@ interface Plain {
   readonly ended?: string
 }
 
-async function runPlain(input: BaselineInput, mark: string, limitMs: number): Promise<Plain> {
+async function runPlain(
+  input: BaselineInput,
+  mark: string,
+  { limitMs, signal }: { readonly limitMs: number; readonly signal: AbortSignal | undefined },
+): Promise<Plain> {
   const { execa } = await import('execa')
   const file = (name: string): URL =>
     new URL(`./${name}.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url)
@@ -97,6 +106,7 @@ async function runPlain(input: BaselineInput, mark: string, limitMs: number): Pr
   const answered = new Promise<void>((resolve) => child.stdout?.once('close', () => resolve()))
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs)
+    signal?.addEventListener('abort', () => resolve(), { once: true })
   })
   await Promise.race([exited.then(() => Promise.race([answered, late])), late])
   clearTimeout(timer)

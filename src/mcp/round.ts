@@ -2,7 +2,7 @@
 // deadline here; so that a worker that never takes its probe, or goes down with it, is told as well.
 
 import type { MigrationLedger, PresenceRecord } from '../ports/ledger.ts'
-import type { Queue } from '../ports/queue.ts'
+import type { Queue, QueuePlace } from '../ports/queue.ts'
 import { makeProbeEnvelope } from '../vocabulary/envelope.ts'
 import { newToken } from '../vocabulary/ids.ts'
 import { SIDES, type Side } from '../vocabulary/job.ts'
@@ -22,6 +22,7 @@ export interface RoundOptions {
   /** Default: all. */
   readonly places?: readonly ProbePlace[]
   readonly onResult?: (record: ProbeRecord) => void
+  /** Breaks off: what was not found by then is not told. */
   readonly signal?: AbortSignal
 }
 
@@ -33,10 +34,13 @@ const LOOK_MS = 50
 export async function probeRound(options: RoundOptions): Promise<readonly ProbeRecord[]> {
   const { id, server, deadlineMs, ledger, places = ['baseline', ...SIDES], onResult, signal } = options
   const records: ProbeRecord[] = []
+  const isStopped = (): boolean => signal?.aborted === true
   for (const place of places) {
-    if (signal?.aborted === true) break
+    if (isStopped()) break
     const record =
-      place === 'baseline' ? await probeBaseline(server, id, deadlineMs) : await probeWorker(place, options)
+      place === 'baseline' ? await probeBaseline(server, id, deadlineMs, signal) : await probeWorker(place, options)
+    // of what was broken off nothing can be said
+    if (record === undefined || isStopped()) break
     // workers tell by themselves; that nobody works on a side says nothing of the server and is not kept
     if (place === 'baseline') await ledger.noteProbe(record)
     records.push(record)
@@ -45,7 +49,7 @@ export async function probeRound(options: RoundOptions): Promise<readonly ProbeR
   return records
 }
 
-async function probeWorker(side: Side, options: RoundOptions): Promise<ProbeRecord> {
+async function probeWorker(side: Side, options: RoundOptions): Promise<ProbeRecord | undefined> {
   const { id, server, deadlineMs, ledger } = options
   const began = performance.now()
   const base = { id, server: server.name, place: side, ms: 0, phases: [] } as const
@@ -62,6 +66,10 @@ async function probeWorker(side: Side, options: RoundOptions): Promise<ProbeReco
   }
   const told = await waitFor(options, side, began + deadlineMs + TELL_MS)
   if (told !== undefined && told.class !== 'running') return told
+  if (options.signal?.aborted === true) {
+    await takeBack(queue, backendId)
+    return undefined
+  }
   const elapsed = { ms: Math.round(performance.now() - began) }
   const record =
     told === undefined
@@ -84,15 +92,20 @@ async function waitFor({ id, server, ledger, signal }: RoundOptions, side: Side,
   }
 }
 
+async function takeBack(queue: Queue, backendId: string): Promise<QueuePlace> {
+  const { place } = await queue.find(backendId)
+  if (place === 'parked') await queue.dropParked([backendId])
+  else if (queue.capabilities.remove) await queue.remove([backendId])
+  return place
+}
+
 /** Takes the probe back where that can be, so that nobody begins it later, and says what stood before it. */
 async function neverTaken(
   queue: Queue,
   backendId: string,
   { side, live }: { readonly side: Side; readonly live: readonly PresenceRecord[] },
 ): Promise<Pick<ProbeRecord, 'class' | 'hang'>> {
-  const { place } = await queue.find(backendId)
-  if (place === 'parked') await queue.dropParked([backendId])
-  else if (queue.capabilities.remove) await queue.remove([backendId])
+  const place = await takeBack(queue, backendId)
   const { waiting, running } = await queue.counts()
   const there = `${live.length} live worker${live.length === 1 ? '' : 's'} of ${side}`
   const sentence = `No worker took the probe before its deadline, though there is ${there}.`

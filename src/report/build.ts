@@ -6,12 +6,15 @@ import type { MigrationSettings } from '../config/resolve.ts'
 import { coversRevision } from '../ports/flags.ts'
 import type { AuditEntry, DriveState, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
+import { mcpCounts } from '../rollout/mcp-counts.ts'
 import { SIDES } from '../vocabulary/job.ts'
+import type { StoredProbe } from '../vocabulary/probe.ts'
 import { configurationReport } from './configuration.ts'
 import { errorsReport } from './errors.ts'
 import { bySide, jobsReport, routesReport, sideReport } from './jobs.ts'
 import { latencyReport } from './latencies.ts'
 import { contradictionsOf } from './laws.ts'
+import { mcpReport } from './mcp.ts'
 import {
   type ChangeReport,
   type EpochReport,
@@ -41,6 +44,8 @@ export interface LedgerSnapshot {
   readonly settings?: MigrationSettings
   /** `driveState()`; absent: no plan was ever driven. */
   readonly drive?: DriveState
+  /** `probes()`. */
+  readonly probes?: readonly StoredProbe[]
   readonly seen?: Seen
 }
 
@@ -65,7 +70,8 @@ function migrationReport({
   audit,
   settings,
   drive,
-  seen,
+  probes = [],
+  seen = {},
 }: LedgerSnapshot): MigrationReport {
   const { control } = snapshot
   const gauges = readableGauges(snapshot.gauges)
@@ -97,13 +103,23 @@ function migrationReport({
     processes: processesReport(snapshot, presence, live),
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
-    rollout: drive === undefined ? null : rolloutReport({ snapshot, presence, drive }, seen),
+    rollout:
+      drive === undefined
+        ? null
+        : rolloutReport({ snapshot, presence, drive }, { ...mcpSeen(probes, settings), ...seen }),
+    mcp: mcpReport(probes),
     timeline: timelineReport(snapshot.buckets),
     evidence: evidenceReport(snapshot.buckets, comparisons.interval),
     audit: audit.map(changeReport),
     configuration: settings === undefined ? null : configurationReport(settings),
   }
   return { ...facts, verdict: verdictOf(facts) }
+}
+
+/** What the gates of a driven plan read of the probes. */
+function mcpSeen(probes: readonly StoredProbe[], settings: MigrationSettings | undefined): Pick<Seen, 'mcp'> {
+  const servers = settings?.mcp?.servers.map(({ name }) => name)
+  return servers === undefined && probes.length === 0 ? {} : { mcp: mcpCounts(probes, servers) }
 }
 
 function isoTime(ms: number): string {

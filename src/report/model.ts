@@ -7,8 +7,10 @@ import type { DifferenceKind } from '../vocabulary/comparison.ts'
 import type { Dials } from '../vocabulary/dials.ts'
 import type { Route, Side } from '../vocabulary/job.ts'
 import type { Json } from '../vocabulary/outcome.ts'
+import type { McpReport } from './mcp-model.ts'
 import type { RolloutReport } from './rollout-model.ts'
 
+export type * from './mcp-model.ts'
 export type * from './rollout-model.ts'
 
 /** Within version 1 keys are only added. */
@@ -52,6 +54,8 @@ export interface MigrationReport {
   readonly recent: RecentReport
   /** The staged cutover; null while no plan was ever driven. */
   readonly rollout: RolloutReport | null
+  /** MCP servers that were probed, by name. */
+  readonly mcp: readonly McpReport[]
   /** Over time, oldest first; at most 120 points and one for each gap between them. */
   readonly timeline: readonly TimelinePoint[]
   /** How the interval of `comparisons` narrowed, at most 25 points; the last one is the interval itself. */
@@ -90,6 +94,7 @@ export type FindingCode =
   | 'zombie'
   | 'unrecorded'
   | 'no-workers'
+  | 'mcp'
   | 'no-shadow-workers'
   | 'mixed-versions'
   | 'flag'

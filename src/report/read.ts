@@ -21,12 +21,13 @@ export async function readReport(
   const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
     ledgers.map(async (ledger) => {
-      const [snapshot, presence, samples, audit, drive] = await Promise.all([
+      const [snapshot, presence, samples, audit, drive, probes] = await Promise.all([
         ledger.snapshot(),
         ledger.presence(),
         ledger.samples(),
         ledger.history({ limit: AUDIT_READ }),
         ledger.driveState(),
+        ledger.probes(),
       ])
       const own = byName.get(ledger.migration)
       return {
@@ -36,6 +37,7 @@ export async function readReport(
         samples,
         audit,
         drive,
+        probes,
         ...(own && { settings: own }),
         seen: seen.get(ledger.migration) ?? {},
       }

@@ -5,6 +5,7 @@
 
 import { SIDES } from '../vocabulary/job.ts'
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from './format.ts'
+import { mcpSection } from './mcp.ts'
 import type { EpochReport, JobsReport, MigrationReport, PairCounts, Quantiles, SideReport } from './model.ts'
 import { gatesSection, stagesSection, timelineSection } from './rollout-sections.ts'
 
@@ -36,6 +37,7 @@ export function sectionsOf(migration: MigrationReport): { before: Section[]; aft
     after: [
       errorsSection(migration),
       latencySection(migration),
+      mcpSection(migration.mcp),
       ...moves,
       epochsSection(migration),
       changesSection(migration),

@@ -113,6 +113,7 @@ function looks(facts: Facts): Finding[] {
       () => `${plural(jobs.zombie, 'outcome')} refused: a run that had lost its job came back`,
     ],
     ...pairLooks(facts),
+    ...facts.mcp.flatMap(mcpLooks),
     ...channelLooks(facts),
   ])
 }
@@ -167,6 +168,18 @@ function channelLooks({ flag, processes }: Facts): Found[] {
       processes.maxSkewMs > SKEW_NOTED_MS,
       'clock-skew',
       () => `a clock is ${formatMs(processes.maxSkewMs)} away from the ledger's`,
+    ],
+  ]
+}
+
+/** A server that is better off on target is no reason to look. */
+function mcpLooks({ server, verdict, text, places }: MigrationReport['mcp'][number]): Found[] {
+  const tried = places.legacy.probes > 0 && places.target.probes > 0
+  return [
+    [
+      verdict === 'worse' || (verdict === 'inconclusive' && tried),
+      'mcp',
+      () => `MCP server ${foreign(server)}: ${text}`,
     ],
   ]
 }

@@ -6,6 +6,7 @@ import { dialsOf, nextStage, stageOf } from '../../rollout/drive/record.ts'
 import { waitsOf } from '../../rollout/drive/words.ts'
 import { planOfFile } from '../../rollout/plan-file.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
+import { probedOf } from '../driven.ts'
 import { type Answer, type Call, EXIT, type ExitCode } from '../io.ts'
 import { addWho, duration, examples, NAME_HELP } from '../options.ts'
 import { foreign } from '../pen.ts'
@@ -45,6 +46,7 @@ async function drive(call: Call<Options>): Promise<Answer> {
     const controller = new Controller({
       ...{ settings, ledger, flags: await session.flags(), by: whoOf(call.options).by },
       planFile: () => session.planFile(settings),
+      mcp: () => probedOf(ledger, settings),
       onTick: (tick) => told.tick(tick),
       ...(every === undefined ? {} : { everyMs: every }),
     })

@@ -57,14 +57,18 @@ async function probe(call: Call<Options>): Promise<Answer> {
     const settings = session.pick(call.args[0])
     const servers = serversOf(settings, options.server)
     const records: ProbeRecord[] = []
+    const stop = call.io.interrupt?.()
+    const isStopped = (): boolean => stop?.aborted === true
     const rounds = options.repeat ?? (options.watch === true ? Number.POSITIVE_INFINITY : 1)
     for (let round = 1; round <= rounds; round += 1) {
-      const found = await probeAll(call, session, { settings, servers })
+      const found = await probeAll(call, session, { settings, servers, ...(stop && { signal: stop }) })
       records.push(...found)
+      if (isStopped()) break
       if (options.watch !== true) continue
       const text = probeText({ migration: settings.name, records: found }, penOf(call.io, options))
       call.io.stdout.write(`${new Date().toISOString()}\n${text}\n`)
-      if (round < rounds) await delay(options.every)
+      if (round < rounds) await delay(options.every, undefined, stop && { signal: stop }).catch(() => {}) // stopped
+      if (isStopped()) break
     }
     return answer(settings.name, records, options)
   })
@@ -80,10 +84,16 @@ function serversOf({ name, mcp }: MigrationSettings, wanted: string | undefined)
   throw new CutoverError('usage', `${name} uses no server "${wanted}"; it uses: ${there.join(', ')}`)
 }
 
+interface Round {
+  readonly settings: MigrationSettings
+  readonly servers: readonly McpServerSettings[]
+  readonly signal?: AbortSignal
+}
+
 async function probeAll(
   { options, note }: Call<Options>,
   session: Session,
-  { settings, servers }: { readonly settings: MigrationSettings; readonly servers: readonly McpServerSettings[] },
+  { settings, servers, signal }: Round,
 ): Promise<readonly ProbeRecord[]> {
   const { probeRound } = await import('../../mcp/round.ts')
   const ledger = await session.ledgerOf(settings)
@@ -96,6 +106,7 @@ async function probeAll(
       deadlineMs: options.deadline,
       ledger,
       queue: (side) => session.queue(settings, side),
+      ...(signal && { signal }),
       onResult: ({ place, class: what, ms }) => note(`${server.name} from ${place}: ${what} (${formatMs(ms)})`),
     })
     records.push(...found)
