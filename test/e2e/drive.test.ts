@@ -162,12 +162,11 @@ describe('what is not known holds', () => {
     const beat = setInterval(() => void cockpit.ledger.beat(old), 500)
     try {
       await cockpit.ledger.beat(old)
-      const before = (await cockpit.ledger.control()).epoch.epoch
       let looks = 0
       const last = await cockpit.drive((tick) => holdsBy('producers-behind')(tick) && ++looks > 10)
       expect(last.facts?.producers.filter(({ behind }) => behind.length > 0)).toMatchObject([{ host: 'stuck-host' }])
       expect(await cockpit.record()).toMatchObject({ phase: 'entering' })
-      expect((await cockpit.ledger.control()).epoch.epoch).toBe(before)
+      expect(await actions()).not.toContain('open-epoch')
       // jobs of that time are in no epoch
       const { id } = await app.cutover.enqueue('mail' as never, { n: -1 } as never)
       expect((await cockpit.ledger.row(id))?.stamp.epoch).toBe(0)
