@@ -25,23 +25,29 @@ function script(body: string): Script {
   return scriptOf(`${LOCALS}\nlocal call = redis.call\n${body}`)
 }
 
+/** `untried(record)`: no run of it has failed, for certain. A search without a pattern, then one look: records are long. */
+const UNTRIED = `
+local function untried(record)
+  local at = string.find(record, '"options":{"timestamp":', 1, true)
+  return at and string.find(record, '^"options":{"timestamp":%d+,"stacktraces":%[%]', at)
+end`
+
 /**
- * `take(id, record)`: true if the job was waiting or delayed and is in no list any more. Taking it from its list is the
+ * `take(id, record, due)`: true if the job was waiting or delayed and is in no list any more. Taking it from its list is the
  * claim: a worker takes it the same way. The list is searched from its oldest end, where jobs are taken; a job that
  * stalled and then failed may stand in it twice, and an entry without a record would cost a bee-queue worker a place.
  */
-const TAKE = `
-local FRESH = '"options":{"timestamp":%d+,"stacktraces":%[%]'
-local function take(id, record)
-  if call('ZREM', delayed, id) == 1 then return true end
+const TAKE = `${UNTRIED}
+local function take(id, record, due)
+  if due then return call('ZREM', delayed, id) == 1 end
   if call('LPOS', active, id) then return false end
-  local count = record and string.find(record, FRESH) and -1 or 0
-  return call('LREM', waiting, count, id) > 0
+  return call('LREM', waiting, record and untried(record) and -1 or 0, id) > 0
 end
-local function forget(id)
-  call('SREM', stalling, id)
-  call('SREM', succeeded, id)
-  call('SREM', failed, id)
+local function forget(id, record)
+  if not record or not string.find(record, '"status":"created"', 1, true) then
+    call('SREM', succeeded, id)
+    call('SREM', failed, id)
+  end
   call('HDEL', jobs, id)
 end`
 
@@ -49,8 +55,9 @@ end`
 export const REMOVE: Script = script(`${TAKE}
 local answers = {}
 for at, id in ipairs(ARGV) do
-  local taken = take(id, call('HGET', jobs, id))
-  if taken then forget(id) end
+  local record = call('HGET', jobs, id)
+  local taken = take(id, record, call('ZSCORE', delayed, id))
+  if taken then forget(id, record) end
   answers[at] = taken and '1' or '0'
 end
 return table.concat(answers)`)
@@ -64,12 +71,12 @@ local answers = {}
 for at = 3, #ARGV do
   local id = ARGV[at]
   local record, due = call('HGET', jobs, id), call('ZSCORE', delayed, id)
-  local taken = record and call('HEXISTS', parked, id) == 0 and take(id, record)
+  local taken = record and call('HEXISTS', parked, id) == 0 and take(id, record, due)
   if taken then
     local note = '{"reason":"' .. ARGV[1] .. '","parkedAt":' .. ARGV[2]
     if due then note = note .. ',"runAt":' .. string.format('%.0f', due) end
     call('HSET', parked, id, note .. '}\\n' .. record)
-    forget(id)
+    forget(id, record)
   end
   answers[at - 2] = taken and '1' or '0'
 end
@@ -212,14 +219,14 @@ export const PARKED: Script = script(parkedPage(1))
 export const TYPES: Script = script(TYPES_OF_KEYS)
 
 /** MOST → of at most MOST waiting and delayed jobs those with a failed attempt (-1: there are more), stalled ones. */
-export const DETAIL: Script = script(`
+export const DETAIL: Script = script(`${UNTRIED}
 local stalled, retrying, most = 0, 0, tonumber(ARGV[1])
 for _, id in ipairs(call('LRANGE', active, 0, most - 1)) do stalled = stalled + call('SISMEMBER', stalling, id) end
 if call('LLEN', waiting) + call('ZCARD', delayed) > most then return { -1, stalled } end
 local function look(ids)
   for _, id in ipairs(ids) do
     local record = call('HGET', jobs, id)
-    if record and not string.find(record, '"options":{"timestamp":%d+,"stacktraces":%[%]') then
+    if record and not untried(record) then
       local ok, job = pcall(cjson.decode, record)
       local stacks = ok and type(job) == 'table' and type(job.options) == 'table' and job.options.stacktraces
       if type(stacks) == 'table' then

@@ -55,36 +55,43 @@ local function wake()
 end`
 
 /**
- * `take(id)`: true if the job waited or was delayed and is in no list any more. Taking it from its list is the claim: a
- * worker takes it the same way. Held jobs are left alone, others count on them: children and parents of a flow, the next
- * run of a schedule, one that its next worker is to fail.
+ * `take(id, job, due)`: true if the job waited or was delayed and is in no list any more; `job` has the named fields of
+ * its hash. Taking it from its list is the claim: a worker takes it the same way, and marks it as started. Held jobs are
+ * left alone, others count on them: children and parents of a flow, the next run of a schedule, one that its next worker
+ * is to fail. The lists are searched from their oldest end, where jobs are taken.
  */
 const TAKE = `
+local NAMES = { 'parentKey', 'rjk', 'defa', 'deid', 'finishedOn', 'ats' }
 local maxEvents = tonumber(call('HGET', meta, 'opts.maxLenEvents') or 10000)
-local function take(id)
+local function take(id, job, due)
+  if job.parentKey or job.rjk or job.defa or job.finishedOn then return false end
   local key = prefix .. id
-  local parent, schedule, failing = unpack(call('HMGET', key, 'parentKey', 'rjk', 'defa'))
-  if parent or schedule or failing then return false end
-  if call('EXISTS', key .. ':dependencies', key .. ':processed') > 0 then return false end
-  if call('ZREM', delayed, id) == 1 or call('ZREM', prioritized, id) == 1 then return true end
-  if call('ZSCORE', failed, id) or call('ZSCORE', completed, id) or call('LPOS', active, id) then return false end
+  if call('EXISTS', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful') > 0 then
+    return false
+  end
+  if due then return call('ZREM', delayed, id) == 1 end
+  if call('ZREM', prioritized, id) == 1 then return true end
+  if job.ats and call('LPOS', active, id) then return false end
   return call('LREM', wait, -1, id) == 1 or call('LREM', paused, -1, id) == 1
 end
-local function forget(id)
-  local dedupe = call('HGET', prefix .. id, 'deid')
+local function forget(id, job)
+  local dedupe = job.deid
   if dedupe and call('GET', prefix .. 'de:' .. dedupe) == id then
     call('DEL', prefix .. 'de:' .. dedupe, prefix .. 'dn:' .. dedupe)
   end
-  drop(id)
+  call('DEL', prefix .. id, prefix .. id .. ':logs')
   call('XADD', events, 'MAXLEN', '~', maxEvents, '*', 'event', 'removed', 'jobId', id, 'prev', 'waiting')
 end`
 
 /** ID, ID, … → a digit each: 1 if it waited and is gone. */
-export const REMOVE: Script = script(`${DROP}${TAKE}
+export const REMOVE: Script = script(`${TAKE}
 local answers = {}
 for at = 2, #ARGV do
-  local taken = take(ARGV[at])
-  if taken then forget(ARGV[at]) end
+  local id, job = ARGV[at], {}
+  local values = call('HMGET', prefix .. id, unpack(NAMES))
+  for place, name in ipairs(NAMES) do job[name] = values[place] end
+  local taken = take(id, job, call('ZSCORE', delayed, id))
+  if taken then forget(id, job) end
   answers[at - 1] = taken and '1' or '0'
 end
 return table.concat(answers)`)
@@ -93,17 +100,18 @@ return table.concat(answers)`)
  * REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
  * whose id is parked already, as a job of old code that used it before may be.
  */
-export const PARK_WAITING: Script = script(`${DROP}${TAKE}
+export const PARK_WAITING: Script = script(`${TAKE}
 local answers = {}
 for at = 4, #ARGV do
-  local id = ARGV[at]
+  local id, job = ARGV[at], {}
   local fields, due = call('HGETALL', prefix .. id), call('ZSCORE', delayed, id)
-  local taken = #fields > 0 and call('HEXISTS', parked, id) == 0 and take(id)
+  for place = 1, #fields, 2 do job[fields[place]] = fields[place + 1] end
+  local taken = #fields > 0 and call('HEXISTS', parked, id) == 0 and take(id, job, due)
   if taken then
     local note = '{"reason":"' .. ARGV[2] .. '","parkedAt":' .. ARGV[3]
     if due then note = note .. ',"runAt":' .. string.format('%.0f', math.floor(due / 4096)) end
     call('HSET', parked, id, note .. '}\\n' .. cjson.encode(fields))
-    forget(id)
+    forget(id, job)
   end
   answers[at - 3] = taken and '1' or '0'
 end
@@ -218,7 +226,7 @@ return { waiting, call('ZCARD', delayed), call('LLEN', active), call('ZCARD', fa
 const RECORD = `
 local function recordOf(id, due)
   local key = prefix .. id
-  local flow = call('EXISTS', key .. ':dependencies', key .. ':processed')
+  local flow = call('EXISTS', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
   local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'atm', 'ats', 'parentKey',
     'rjk', 'defa')
   local millis = due and string.format('%.0f', math.floor(due / 4096)) or ''
