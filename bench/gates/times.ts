@@ -69,3 +69,20 @@ export function* measureTimes({ runs, seed }: { runs: number; seed: number }): G
     })
   }
 }
+
+/** Median pairs until equal times are proven at level 0.05, for the ratios of the default plan. */
+export function pairsToPass(runs: number, seed: number): { readonly p50: number; readonly p95: number } {
+  const levels = { alpha: 0.1, attempt: 1, tests: 1 }
+  const median = (tau: number, ratio: number): number => {
+    const { add } = pairs(tau, 1)
+    const next = randomStreams(seed)
+    const needed = Array.from({ length: runs }, () => {
+      const random = next()
+      const counter = new PairTimes({ tau, ratio, levels })
+      while (counter.units < 50_000 && !counter.provesPass()) add(counter, random)
+      return counter.units
+    })
+    return needed.sort((a, b) => a - b)[Math.floor(runs / 2)]!
+  }
+  return { p50: median(0.5, 1.1), p95: median(0.95, 1.15) }
+}
