@@ -17,7 +17,7 @@ const { values } = parseArgs({
     tables: { type: 'boolean', default: false },
   },
 })
-const [runs, seed] = [Number(values.runs ?? (values.tables ? 400 : 4000)), Number(values.seed)]
+const [runs, seed] = [Number(values.runs ?? (values.tables ? 400 : 2000)), Number(values.seed)]
 if (!(Number.isSafeInteger(runs) && runs >= 100 && Number.isSafeInteger(seed) && seed >= 0)) {
   process.stderr.write('--runs takes a whole number from 100, --seed one from 0\n')
   process.exit(2)
