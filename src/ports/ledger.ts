@@ -604,7 +604,7 @@ export interface DriveRequest {
   /** Sets the latch too, and opens its epoch. */
   readonly latch?: { readonly why: string }
   /** Opens an epoch, if `expect` is the current one; else nothing of the step is done. */
-  readonly epoch?: Omit<EpochRequest, 'by'>
+  readonly epoch?: Omit<EpochRequest, 'by' | 'driven'>
   readonly audit: readonly { readonly action: string; readonly why?: string; readonly data: Json }[]
 }
 
@@ -624,6 +624,11 @@ export interface EpochRequest {
   readonly rules: string
   readonly ratios?: readonly number[]
   readonly by: string
+  /**
+   * Whether the caller believes that a plan is driven; where it is wrong, nothing is opened. So a process that has not
+   * heard of the controller yet opens no epoch for the dials that the controller turns. Default false.
+   */
+  readonly driven?: boolean
 }
 
 export interface ControlLedger {

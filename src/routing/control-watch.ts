@@ -288,6 +288,7 @@ export class ControlWatch {
         flagRevision: driven ? state.epoch.flagRevision : this.#options.flags.revision(),
         versions,
         rules,
+        driven,
         by: this.#options.by,
       }
       const opened = await this.guard(ledger.openEpoch(request))

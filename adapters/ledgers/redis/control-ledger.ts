@@ -101,7 +101,7 @@ export function controlLedger(port: Port): ControlLedger {
       const { expect, by, dials, flagRevision, versions } = request
       const json = JSON.stringify(epochFacts(request))
       const data: Json = { epoch: expect + 1, dials: { ...dials }, flagRevision, versions: { ...versions } }
-      const args = [String(expect), by, json, entry(by, 'epoch', undefined, data)]
+      const args = [String(expect), by, json, entry(by, 'epoch', undefined, data), request.driven === true ? '1' : '0']
       return readControl(await port.run(SCRIPTS.epoch, args))
     },
     driveState: async () => {

@@ -120,8 +120,8 @@ function step(db: SqliteDb, mid: number, revision: number, request: DriveRequest
 
 export function openEpoch(db: SqliteDb, mid: number, request: Request<'openEpoch'>): ControlState {
   const state = readControl(db, mid)
-  const { expect, ...fields } = request
-  if (state.epoch.epoch !== expect) return state
+  const { expect, driven = false, ...fields } = request
+  if (state.epoch.epoch !== expect || state.drive.driven !== driven) return state
   const record: EpochRecord = { ...fields, epoch: expect + 1, startedAt: state.now, latched: state.latch.set }
   addEpoch(db, mid, record)
   const { epoch, dials, flagRevision, versions, rules } = record

@@ -116,6 +116,21 @@ export function driveContract(bench: () => LedgerBench): void {
     expect(await m.control()).toMatchObject({ ceiling: 0, latch: { set: false, revision: 2 } })
   })
 
+  it('lets nobody open an epoch who has not heard of it, or who has not heard of its end', async () => {
+    const m = bench().migration()
+    await m.openEpoch({ ...epochOf(0), by: 'early' })
+    await m.drive(stepOf())
+    expect((await m.openEpoch({ ...epochOf(1), by: 'unaware' })).epoch).toMatchObject({ epoch: 1, by: 'early' })
+    expect((await m.openEpoch({ ...epochOf(1), by: 'aware', driven: true })).epoch).toMatchObject({
+      epoch: 2,
+      by: 'aware',
+    })
+    const bare = { expect: { drive: 1, latch: 0 }, token: 'end', by: 'you', audit: [] }
+    await m.drive({ ...bare, driven: false, record: null })
+    expect((await m.openEpoch({ ...epochOf(2), by: 'late', driven: true })).epoch.epoch).toBe(2)
+    expect((await m.openEpoch({ ...epochOf(2), by: 'free' })).epoch).toMatchObject({ epoch: 3, by: 'free' })
+  })
+
   it('keeps the ceiling at a rollback while no plan is driven', async () => {
     const m = bench().migration()
     expect((await m.setLatch({ set: true, by: 'ops' })).ceiling).toBe(1)

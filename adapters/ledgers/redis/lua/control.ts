@@ -67,9 +67,9 @@ end
 return controlState()
 `
 
-/** ARGV[5] the epoch expected, ARGV[6] by, ARGV[7] its JSON, ARGV[8] audit entry. */
+/** ARGV[5] the epoch expected, ARGV[6] by, ARGV[7] its JSON, ARGV[8] audit entry, ARGV[9] 1 if a plan is believed to be driven. */
 export const LUA_EPOCH = `
-if (call('HGET', C, 'epoch') or '0') == ARGV[5] then
+if (call('HGET', C, 'epoch') or '0') == ARGV[5] and (call('HGET', C, 'driven') or '0') == ARGV[9] then
   openEpoch(call('HGET', C, 'latch') == '1', ARGV[6], ARGV[7])
   audit(ARGV[8])
 end
