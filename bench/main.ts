@@ -34,6 +34,7 @@ try {
   if (wanted('move')) await (await import('./move.ts')).benchMove(world, { rounds, jobs }, print)
   const outcomes = Number(values.outcomes)
   if (wanted('ledger')) await (await import('./ledger.ts')).benchLedger(world, { outcomes, rounds }, print)
+  if (wanted('counts')) await (await import('./counts.ts')).benchCounts(world, { rounds }, print)
 } finally {
   await world.close()
 }

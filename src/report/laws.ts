@@ -4,6 +4,7 @@
 
 import type { Family, Gauges, Snapshot } from '../ports/ledger.ts'
 import { ROUTES, SIDES } from '../vocabulary/job.ts'
+import { gateLaws } from './gate-laws.ts'
 import type { Contradiction, MigrationReport, PairCounts } from './model.ts'
 import { GATHERED_PATH } from './pairs.ts'
 import type { Sums } from './sums.ts'
@@ -19,6 +20,7 @@ export function contradictionsOf(numbers: Numbers, sums: Sums, snapshot: Snapsho
     ...broken(pairLaws(numbers)),
     ...broken(partLaws(numbers)),
     ...counterLaws(sums, snapshot),
+    ...gateLaws(sums),
   ]
 }
 

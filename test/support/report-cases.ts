@@ -24,7 +24,7 @@ export const CLEAN: LedgerSnapshot = ledgerSnapshot({
       bucket({
         ...{ 'job/dispatched.legacy': 1200, 'job/route.legacy-shadowed': 1200, 'job/ok.legacy': 1200 },
         ...{ 'job/shadow.wanted.target': 1200, 'job/shadow.ok.target': 1200, 'job/pair.matched': 1200 },
-        ...{ 'key/pair.matched': 1200 },
+        ...{ 'key/pair.matched': 1200, 'key/shadow.wanted.target': 1200, 'key/shadow.ok.target': 1200 },
       }),
     ],
   },
@@ -53,6 +53,7 @@ export const BUSY: LedgerSnapshot = ledgerSnapshot({
         },
         ...{ 'job/pair.orphaned.target': 2, 'job/pair.errors.target-only': 4, 'job/late-outcome.shadow': 1 },
         ...{ 'key/pair.matched': 510, 'key/pair.mismatched': 130, 'job/retried.legacy': 17 },
+        ...{ 'key/shadow.wanted.target': 640, 'key/shadow.ok.target': 640 },
         ...{
           'job/control.wanted': 310,
           'job/control.ok': 310,
@@ -151,7 +152,7 @@ export function huge(): LedgerSnapshot {
           'key/shadow.wanted.target': 20,
         },
         ...{ 'job/control.wanted': 20, 'job/control.ok': 20, 'job/control.matched': 20, 'key/shadow.ok.target': 20 },
-        ...{ [`job/failed.group.legacy.${i % 64}`]: 1, 'job/retried.legacy': 3 },
+        'job/retried.legacy': 3,
       },
       { start: START + i * 10_000, epoch: 1 + (i % 5) },
     ),

@@ -83,6 +83,7 @@ local ARMS = ${luaList(ARM_WORDS)}
 local FAMILIES = ${luaList(STORED_FAMILIES)}
 local AGAIN, OF_DAY, OF_KEY, EXCLUDED, LATE = ${STORED_FAMILIES.map((_, code) => code).join(', ')}
 local PAIR, FIRST_WAIT = ${PAIR_CODE}, ${FIRST_WAIT_CLASS}
+local LAST_SLOT = ${2 ** 20 - 1}
 local DOUBT = {${[...DOUBTS].map((reason) => `[${codeOf(REASON_WORDS, reason)}]=true`).join(',')}}
 local R_LEDGER_UNAVAILABLE, R_ADOPTED = ${codeOf(REASON_WORDS, 'ledger-unavailable')}, ${codeOf(REASON_WORDS, 'adopted')}
 local OUTCOME_KEPT, TOKEN_KEPT = ${OUTCOME_KEPT_BYTES}, ${TOKEN_KEPT_BYTES}

@@ -4,8 +4,9 @@ import type { PinRequest } from '../../../src/ports/ledger.ts'
 import type { First } from '../../../src/ports/row-rules.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
 
-const PAGE_BITS = 1024
-const DAY_MS = 24 * 3_600_000
+const PAGE_BITS = 4096
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 /** In place of a day: the bits of the whole epoch. */
 const WHOLE_EPOCH = -1
 
@@ -62,9 +63,12 @@ export class FirstBits {
   }
 }
 
-/** No job is pinned for an epoch that ended so long ago, and hardly one for a day that is over. */
+/** No job is pinned for an epoch that ended so long ago, and hardly one that was due on a day that is over. */
 export function forgetFirst(db: SqliteDb, mid: number, now: number, retainMs: number): void {
   db.sql(`DELETE FROM ledger_first WHERE mid = ?1 AND epoch IN (SELECT epoch - 1 FROM ledger_epoch
     WHERE mid = ?1 AND record ->> 'startedAt' < ?2)`).run(mid, now - retainMs)
-  db.sql(`DELETE FROM ledger_first WHERE mid = ? AND day >= 0 AND day < ?`).run(mid, Math.floor(now / DAY_MS) - 2)
+  db.sql(`DELETE FROM ledger_first WHERE mid = ? AND day >= 0 AND day < ?`).run(
+    mid,
+    Math.floor((now - HOUR_MS) / DAY_MS),
+  )
 }

@@ -58,7 +58,7 @@ export class ClosedBuckets {
   }
 
   total<Counts>(family: Unit, read: (get: Get) => Counts): Counts {
-    const sums = sumsOf(family, read)
+    const sums = new Sums(family, read)
     for (const bucket of this.#buckets) sums.add(bucket)
     return read(sums.get)
   }
@@ -66,15 +66,28 @@ export class ClosedBuckets {
   /** `minUnits`: of the gate; the newest run holds at least as many, and a quarter of all. */
   observe<Counts>(family: Unit, minUnits: number, reading: Reading<Counts>): Observation<Counts> {
     const { read, n, units = n } = reading
-    const [all, day] = [sumsOf(family, read), sumsOf(family, read)]
+    const all = new Sums(family, read)
     const dayAgo = this.#now - DAY_MS
+    // the newest first, so what is of the last day is summed when the first older one comes
+    let newUnits: number | undefined
     for (const bucket of this.#buckets) {
+      if (bucket.start < dayAgo) newUnits ??= n(read(all.get))
       all.add(bucket)
-      if (bucket.start >= dayAgo) day.add(bucket)
     }
     const counts = read(all.get)
-    const wanted = Math.max(minUnits, units(counts) / 4)
-    const newest = sumsOf(family, read)
+    return {
+      counts,
+      newUnits: newUnits ?? n(counts),
+      ...this.#newest(family, Math.max(minUnits, units(counts) / 4), reading),
+    }
+  }
+
+  #newest<Counts>(
+    family: Unit,
+    wanted: number,
+    { read, n, units = n }: Reading<Counts>,
+  ): Pick<Observation<Counts>, 'recent' | 'idleMs'> {
+    const newest = new Sums(family, read)
     let lastUnit: number | undefined
     for (const bucket of this.#buckets) {
       if (!newest.add(bucket)) continue
@@ -82,35 +95,40 @@ export class ClosedBuckets {
       if (lastUnit === undefined && n(so) > 0) lastUnit = bucket.start + bucket.widthMs
       if (units(so) >= wanted) break
     }
-    return {
-      counts,
-      recent: read(newest.get),
-      // what is younger than the watermark cannot be known yet, so its absence says nothing
-      idleMs: lastUnit === undefined ? 0 : Math.max(0, this.#watermark - lastUnit),
-      newUnits: n(read(day.get)),
-    }
+    // what is younger than the watermark cannot be known yet, so its absence says nothing
+    const idleMs = lastUnit === undefined ? 0 : Math.max(0, this.#watermark - lastUnit)
+    return { recent: read(newest.get), idleMs }
   }
 }
 
 /** Sums of exactly those counters that `read` asks for. */
-function sumsOf(family: Unit, read: (get: Get) => unknown): { add: (bucket: TallyBucket) => boolean; get: Get } {
-  const sums = new Map<string, number>()
-  read((measure) => {
-    sums.set(measure, 0)
-    return 0
-  })
-  const keys = [...sums.keys()].map((measure) => ({ measure, key: `${family}/${measure}` as CountKey }))
-  return {
-    add: ({ counts }) => {
-      let found = false
-      for (const { measure, key } of keys) {
-        const n = counts[key]
-        if (n === undefined) continue
-        sums.set(measure, (sums.get(measure) ?? 0) + n)
-        found = true
-      }
-      return found
-    },
-    get: (measure) => sums.get(measure) ?? 0,
+class Sums {
+  readonly #keys: CountKey[] = []
+  readonly #sums: number[] = []
+  readonly #at = new Map<string, number>()
+  readonly get: Get
+
+  constructor(family: Unit, read: (get: Get) => unknown) {
+    read((measure) => {
+      if (this.#at.has(measure)) return 0
+      this.#at.set(measure, this.#keys.length)
+      this.#keys.push(`${family}/${measure}`)
+      this.#sums.push(0)
+      return 0
+    })
+    this.get = (measure) => this.#sums[this.#at.get(measure) ?? -1] ?? 0
+  }
+
+  /** False: none of them was counted in this bucket. */
+  add({ counts }: TallyBucket): boolean {
+    const [keys, sums] = [this.#keys, this.#sums]
+    let found = false
+    for (let i = 0; i < keys.length; i++) {
+      const n = counts[keys[i]!]
+      if (n === undefined) continue
+      sums[i]! += n
+      found = true
+    }
+    return found
   }
 }

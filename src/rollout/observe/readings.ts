@@ -18,13 +18,13 @@ import type { Get, Reading } from './buckets.ts'
 const n = ({ n: all }: { readonly n: number }): number => all
 
 /** Primaries of a side: what was to end there, how it ended, and what never did. */
-interface Primaries {
+export interface Primaries {
   readonly n: number
   readonly failed: number
   readonly lost: number
 }
 
-function primaries(get: Get, side: Side): Primaries {
+export function primaries(get: Get, side: Side): Primaries {
   const { dispatched, refused, settled, movedOut } = MEASURES
   // whoever cancels or moves a job has not seen how it would have ended here
   const all = get(dispatched(side)) - get(refused(side)) - get(settled('cancelled', side)) - get(movedOut(side))
@@ -33,7 +33,7 @@ function primaries(get: Get, side: Side): Primaries {
 }
 
 /** Shadow copies that were to run on a side, and those of them that never ended. */
-function shadows(get: Get, side: Side): { readonly sent: number; readonly lost: number } {
+export function shadows(get: Get, side: Side): { readonly sent: number; readonly lost: number } {
   const { shadowWanted, shadowShed, shadowWithdrawn, shadowEnded } = MEASURES
   const sent = get(shadowWanted(side)) - get(shadowShed(side)) - get(shadowWithdrawn(side))
   return { sent, lost: sent - get(shadowEnded(true, side)) - get(shadowEnded(false, side)) }

@@ -25,12 +25,25 @@ local ROUTED = { [0] = 'route.legacy', 'route.legacy-shadowed', 'route.target', 
 local function add(sums, measure) sums[measure] = (sums[measure] or 0) + 1 end
 
 -- the bits of the first-of-key tests: 256 of the epoch, 131072 of the day
+local bitmaps = {}
+local function setBit(key, slot, expires)
+  if not bitmaps[key] then
+    bitmaps[key] = true
+    -- at once in its full size: one that grows takes up to twice of that
+    if call('EXISTS', key) == 0 then
+      call('SETBIT', key, LAST_SLOT, 0)
+      if expires then call('PEXPIREAT', key, string.format('%.0f', expires)) end
+    end
+  end
+  return call('SETBIT', key, slot, 1) == 0
+end
+
 local function first(epoch, due, slot, seen)
-  local ofKey = not seen and call('SETBIT', base .. 'k' .. epoch, slot, 1) == 0
+  local ofKey = not seen and setBit(base .. 'k' .. epoch, slot)
+  -- once a day is over hardly a job is pinned that was due on it
   local day = floor(due / DAY_MS)
-  local key = string.format('%sk%d:%.0f', base, epoch, day)
-  local ofDay = call('SETBIT', key, slot, 1) == 0
-  if ofDay then call('PEXPIREAT', key, string.format('%.0f', (day + 3) * DAY_MS)) end
+  local expires = math.max((day + 1) * DAY_MS, now) + 3600000
+  local ofDay = setBit(string.format('%sk%d:%.0f', base, epoch, day), slot, expires)
   return (ofKey and 256 or 0) + ((ofKey or ofDay) and 131072 or 0)
 end
 
