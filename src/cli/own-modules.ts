@@ -3,7 +3,7 @@
 
 /** By the subpaths of `package.json`. Importing them opens nothing and loads no backend's library. */
 export async function ownModules(): Promise<Record<string, unknown>> {
-  const [index, embedded, beeQueue, bullmq, sqlite, redis, file, unleash] = await Promise.all([
+  const [index, embedded, beeQueue, bullmq, sqlite, redis, file, unleash, openfeature] = await Promise.all([
     import('../index.ts'),
     import('../../adapters/queues/embedded/index.ts'),
     import('../../adapters/queues/bee-queue/index.ts'),
@@ -12,6 +12,7 @@ export async function ownModules(): Promise<Record<string, unknown>> {
     import('../../adapters/ledgers/redis/index.ts'),
     import('../../adapters/flags/file/index.ts'),
     import('../../adapters/flags/unleash/index.ts'),
+    import('../../adapters/flags/openfeature/index.ts'),
   ])
   return {
     cutover: index,
@@ -22,5 +23,6 @@ export async function ownModules(): Promise<Record<string, unknown>> {
     'cutover/ledgers/redis': redis,
     'cutover/flags/file': file,
     'cutover/flags/unleash': unleash,
+    'cutover/flags/openfeature': openfeature,
   }
 }

@@ -54,7 +54,7 @@ export interface FlagSource {
    * Awaited before `decide` for these keys, where a source can only be asked asynchronously. Never rejects, and ends
    * within the source's time-out: a key without an answer is a doubt then.
    */
-  readonly prepare?: (flag: string, keys: readonly string[]) => Promise<void>
+  readonly prepare?: (question: Omit<FlagQuestion, 'key'>, keys: readonly string[]) => Promise<void>
   /** Synchronous and pure in the values last seen. */
   decide(question: FlagQuestion): FlagDecision
   /** Told of every decision that a job was stamped with, for a source that counts exposures. */

@@ -114,7 +114,7 @@ export class Dispatcher {
   /** Lets a flag source that can only be asked asynchronously answer for these keys; nothing for every other one. */
   async prepareKeys(keys: readonly string[]): Promise<void> {
     const { flags, settings } = this.#o
-    await flags.prepare?.(settings.flag, keys.map(settings.flagKey))
+    await flags.prepare?.({ flag: settings.flag, flagKind: settings.flagKind }, keys.map(settings.flagKey))
   }
 
   async send(job: Prepared): Promise<Enqueued> {

@@ -1,7 +1,7 @@
 // The numbers behind routes, and how they are written as weights of a flag's four variants.
 
 import { CutoverError } from './errors.ts'
-import type { Route } from './job.ts'
+import { ROUTES, type Route } from './job.ts'
 
 /** Shares from 0 to 1. */
 export interface Dials {
@@ -32,6 +32,23 @@ export function weightsOf(dials: { readonly target: number; readonly shadow: num
     target: target - targetShadowed,
     'target-shadowed': targetShadowed,
   }
+}
+
+/** Permille; where several shares have the same weights the coarser one is what somebody wrote. */
+const STEPS = [100, 50, 10, 1] as const
+
+/** The dials whose weights these are; undefined where no two dials say it. */
+export function dialsOfWeights(
+  weights: RouteWeights,
+): { readonly target: number; readonly shadow: number } | undefined {
+  const target = (weights.target + weights['target-shadowed']) / 1000
+  for (const step of STEPS) {
+    for (let permille = 0; permille <= 1000; permille += step) {
+      const shadow = permille / 1000
+      if (ROUTES.every((route) => weightsOf({ target, shadow })[route] === weights[route])) return { target, shadow }
+    }
+  }
+  return undefined
 }
 
 /** Reads a share written as `25%`; steps of 0.1 %, the sign is required. */

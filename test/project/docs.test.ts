@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { fileFlags } from '../../adapters/flags/file/index.ts'
+import { flagdFlag } from '../../adapters/flags/openfeature/words.ts'
 import { UNLEASH_DOUBTS } from '../../adapters/flags/unleash/index.ts'
 import { redisLedger } from '../../adapters/ledgers/redis/index.ts'
 import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
@@ -133,11 +134,25 @@ describe('docs/queues.md', () => {
       options: 'UnleashFlagsOptions',
       in: 'options',
     },
+    {
+      page: 'openfeature',
+      heading: '`openFeatureFlags`',
+      file: 'flags/openfeature',
+      options: 'OpenFeatureFlagsOptions',
+      in: 'options',
+    },
   ])('$page: every option of $heading', ({ page: name, heading, file, options, in: module = 'index' }) => {
     const documented = tableUnder(read(`docs/${name}.md`), heading).map(([option = '']) => plain(option))
     const fields = fieldsOf(`adapters/${file}/${module}.ts`, options)
     expect(fields.length).toBeGreaterThan(1)
     expect(documented.toSorted()).toEqual(fields.toSorted())
+  })
+})
+
+describe('docs/openfeature.md', () => {
+  test('its flag of flagd is what `flag set` prints', () => {
+    const [, text = ''] = /```json\n([\s\S]*?)```/.exec(read('docs/openfeature.md')) ?? []
+    expect(JSON.parse(text)).toEqual({ flags: { 'parse-email': flagdFlag({ target: 0.1, shadow: 1 }) } })
   })
 })
 

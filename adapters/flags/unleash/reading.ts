@@ -2,7 +2,7 @@
 // Admin API.
 
 import type { DialsReading } from '../../../src/ports/flags.ts'
-import { type RouteWeights, weightsOf } from '../../../src/vocabulary/dials.ts'
+import { dialsOfWeights, type RouteWeights } from '../../../src/vocabulary/dials.ts'
 import { ROUTES, type Route } from '../../../src/vocabulary/job.ts'
 import type { FlagDefinition, FlagStrategy, FlagVariant } from '../../unleash-engine.ts'
 import { faultsOf } from './doubts.ts'
@@ -18,7 +18,8 @@ export function readDials(definition: FlagDefinition | undefined): DialsReading 
     return bare ? { kind: 'boolean', on: true } : { kind: 'custom' }
   }
   if (faultsOf(definition, { flagKind: 'string' }).length > 0) return { kind: 'custom' }
-  return dialsOf(weightsFrom(strategy.variants)) ?? { kind: 'custom' }
+  const dials = dialsOfWeights(weightsFrom(strategy.variants))
+  return dials === undefined ? { kind: 'custom' } : { kind: 'dials', ...dials }
 }
 
 /** The one strategy, for everybody; undefined where there are rules that dials cannot say. */
@@ -43,19 +44,4 @@ function weightsFrom(variants: readonly FlagVariant[]): RouteWeights {
     target: of('target'),
     'target-shadowed': of('target-shadowed'),
   }
-}
-
-/** Permille; the coarser share is the one that somebody wrote, where several have the same weights. */
-const STEPS = [100, 50, 10, 1] as const
-
-function dialsOf(weights: RouteWeights): DialsReading | undefined {
-  const target = (weights.target + weights['target-shadowed']) / 1000
-  for (const step of STEPS) {
-    for (let permille = 0; permille <= 1000; permille += step) {
-      const shadow = permille / 1000
-      const written = weightsOf({ target, shadow })
-      if (ROUTES.every((route) => written[route] === weights[route])) return { kind: 'dials', target, shadow }
-    }
-  }
-  return undefined
 }

@@ -67,7 +67,7 @@ async function explain(call: Call<{ readonly key: string }>): Promise<Answer> {
     let said: FlagDecision = { route: 'legacy', reason: 'flag-error' }
     if (flag.state !== 'failed') {
       const source = await session.flags()
-      await source.prepare?.(settings.flag, [flagKey])
+      await source.prepare?.({ flag: settings.flag, flagKind: settings.flagKind }, [flagKey])
       said = source.decide({ flag: settings.flag, key: flagKey, flagKind: settings.flagKind })
     }
     let control: ControlState | undefined
