@@ -2,6 +2,8 @@
 // backend's own record as it was.
 
 import type { ParkedJob, ParkReason, StoredJob } from '../src/ports/queue.ts'
+import { PAGE_BYTES } from './redis-pages.ts'
+import { countIn, fieldsOf } from './stored-fields.ts'
 
 /** The line in front of a parked job's record. */
 interface ParkNote {
@@ -24,9 +26,9 @@ export function parkNote(reason: ParkReason): string {
 export function parkedPage(first: number): string {
   return `
 local cursor, limit, wanted = ARGV[${first}], tonumber(ARGV[${first + 1}]), ARGV[${first + 2}]
-local found, looked = {}, 0
+local found, looked, bytes = {}, 0, 0
 repeat
-  local reply = call('HSCAN', parked, cursor, 'COUNT', math.min(limit, 200))
+  local reply = call('HSCAN', parked, cursor, 'COUNT', math.min(limit, 50))
   cursor = reply[1]
   for at = 1, #reply[2], 2 do
     looked = looked + 1
@@ -34,9 +36,10 @@ repeat
     if wanted == '' or string.find(wanted, ',' .. reason .. ',', 1, true) then
       found[#found + 1] = reply[2][at]
       found[#found + 1] = reply[2][at + 1]
+      bytes = bytes + #reply[2][at + 1]
     end
   end
-until cursor == '0' or #found >= 2 * limit or looked >= 5000
+until cursor == '0' or #found >= 2 * limit or looked >= 5000 or bytes >= ${PAGE_BYTES}
 return { cursor, found }`
 }
 
@@ -64,12 +67,14 @@ export function parkedJob(stored: string, read: (record: string) => StoredJob): 
   const job = { ...read(stored.slice(end + 1)), place: 'parked' as const }
   const note = noteIn(stored.slice(0, Math.max(0, end)))
   if (note === undefined) return { ...job, reason: 'damaged', parkedAt: 0, damaged: 'its park note cannot be read' }
-  return { ...job, reason: note.reason, parkedAt: note.parkedAt, runAt: note.runAt ?? 0 }
+  return { ...job, ...note }
 }
 
-function noteIn(line: string): ParkNote | undefined {
+function noteIn(line: string): Required<ParkNote> | undefined {
   try {
-    return JSON.parse(line) as ParkNote
+    const { reason, parkedAt, runAt } = fieldsOf(JSON.parse(line))
+    if (typeof reason !== 'string') return undefined
+    return { reason: reason as ParkReason, parkedAt: countIn(parkedAt), runAt: countIn(runAt) }
   } catch {
     return undefined
   }

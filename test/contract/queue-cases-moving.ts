@@ -78,6 +78,20 @@ export const MOVING_CASES: readonly Case[] = [
     },
   },
   {
+    name: 'list: large jobs make short pages',
+    async run(bench) {
+      const queue = await bench.queue()
+      const list = jobs(24, { data: { text: 'x'.repeat(500_000) } })
+      for (let at = 0; at < list.length; at += 4) await enqueueAll(queue, list.slice(at, at + 4))
+      const first = await queue.list({ place: 'waiting', limit: 100 })
+      expect(first.jobs.length).toBeGreaterThan(3)
+      expect(first.jobs.length).toBeLessThan(20)
+      expect(idsOf(await listed(queue, 'waiting', 100))).toEqual(idsOf(list))
+      expect(await queue.park(idsOf(list), 'moving')).toEqual(list.map(() => true))
+      expect(idsOf(await allParked(queue)).sort()).toEqual(idsOf(list).sort())
+    },
+  },
+  {
     name: 'list: a cursor that is none is refused',
     async run(bench) {
       const queue = await bench.queue()

@@ -3,24 +3,18 @@
 
 import type { QueuePlace, StoredJob } from '../../../src/ports/queue.ts'
 import type { Backoff } from '../../../src/vocabulary/job.ts'
+import { countIn, fieldsOf } from '../../stored-fields.ts'
 import { DEFERRED } from './settle.ts'
 
+/** As it should be; whoever wrote it, each field may be anything. */
 interface BeeRecord {
   readonly data?: unknown
-  readonly status?: unknown
-  readonly options?: BeeRecordOptions
-}
-interface BeeRecordOptions {
-  readonly timestamp?: number
-  readonly delay?: number
-  readonly retries?: number
-  readonly stacktraces?: readonly unknown[]
-  readonly backoff?: BeeBackoff
+  readonly options?: unknown
 }
 interface BeeBackoff {
-  readonly strategy?: string
-  readonly delay?: number
-  readonly before?: BeeBackoff
+  readonly strategy?: unknown
+  readonly delay?: unknown
+  readonly before?: unknown
 }
 
 /** `record` '' where there is none; `due`: its score among the delayed jobs, or ''. */
@@ -36,21 +30,22 @@ export function storedJob<P extends QueuePlace>(
     const runAt = Number(due)
     return { backendId, place, data, runAt, attempts: 1, attemptsMade: 0, neverStarted: undefined, damaged: parsed }
   }
-  const options = parsed.options ?? {}
-  const { timestamp = 0, retries = 0, stacktraces = [], delay = 0 } = options
-  const attemptsMade = stacktraces.filter((stack) => stack !== DEFERRED).length
-  const backoff = backoffIn(options.backoff)
+  const options = fieldsOf(parsed.options)
+  const stacks = Array.isArray(options['stacktraces']) ? (options['stacktraces'] as unknown[]) : []
+  const attemptsMade = stacks.filter((stack) => stack !== DEFERRED).length
+  const timestamp = countIn(options['timestamp'])
+  const backoff = backoffIn(options['backoff'])
   return {
     backendId,
     place,
     data: parsed.data,
-    runAt: due === '' ? Math.max(timestamp, delay) : Number(due),
+    runAt: due === '' ? Math.max(timestamp, countIn(options['delay'])) : Number(due),
     ...(timestamp > 0 ? { enqueuedAt: timestamp } : {}),
-    attempts: attemptsMade + retries + (place === 'failed' && attemptsMade > 0 ? 0 : 1),
+    attempts: attemptsMade + countIn(options['retries']) + (place === 'failed' && attemptsMade > 0 ? 0 : 1),
     attemptsMade,
     ...(backoff === undefined ? {} : { backoff }),
     // A run that stalled leaves no trace.
-    neverStarted: stacktraces.length > 0 ? false : undefined,
+    neverStarted: stacks.length > 0 ? false : undefined,
   }
 }
 
@@ -67,10 +62,11 @@ function parse(record: string): BeeRecord | string {
 }
 
 /** Only what the port can say; `before` stands for it while a run that was put back rests. */
-function backoffIn(stored: BeeBackoff | undefined): Backoff | undefined {
-  const { strategy, delay, before } = stored ?? {}
+function backoffIn(stored: unknown): Backoff | undefined {
+  const { strategy, delay, before } = fieldsOf(stored) as BeeBackoff
   if (before !== undefined) return backoffIn(before)
-  if (typeof delay !== 'number' || delay <= 0) return undefined
-  if (strategy === 'exponential') return { delayMs: delay }
-  return strategy === 'fixed' ? { delayMs: delay, fixed: true } : undefined
+  const delayMs = countIn(delay)
+  if (delayMs === 0) return undefined
+  if (strategy === 'exponential') return { delayMs }
+  return strategy === 'fixed' ? { delayMs, fixed: true } : undefined
 }

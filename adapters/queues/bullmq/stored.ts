@@ -2,6 +2,7 @@
 
 import type { QueuePlace, StoredJob } from '../../../src/ports/queue.ts'
 import type { Backoff } from '../../../src/vocabulary/job.ts'
+import { countIn, fieldsOf } from '../../stored-fields.ts'
 import { fromJobId } from './scripts.ts'
 
 type Field = string | null | undefined
@@ -12,30 +13,28 @@ export type BullRecord = readonly [
   ...[priority: Field, made: Field, started: Field, parent: Field, schedule: Field, failing: Field],
 ]
 
-interface BullOptions {
-  readonly attempts?: number
-  readonly backoff?: number | { readonly type?: string; readonly delay?: number }
-}
+/** Highest number that every backend takes; BullMQ's own goes one further. */
+const LAST_PRIORITY = 2_097_151
 
 export function storedJob<P extends QueuePlace>(record: BullRecord, place: P): StoredJob & { readonly place: P } {
   const [id, due, , , data, , timestamp, delay, priority, made, started] = record
   const backendId = fromJobId(id)
   const { parsed, options, damaged } = contents(record)
-  const attemptsMade = Number(made ?? 0)
-  const enqueuedAt = Number(timestamp ?? 0)
-  const backoff = backoffIn(options.backoff, attemptsMade)
+  const attemptsMade = countIn(made)
+  const enqueuedAt = countIn(timestamp)
+  const backoff = backoffIn(options['backoff'], attemptsMade)
   const held = heldBy(record)
   return {
     backendId,
     place,
     data: damaged === undefined ? parsed : (data ?? undefined),
-    runAt: due === '' ? enqueuedAt + Number(delay ?? 0) : Number(due),
+    runAt: due === '' ? enqueuedAt + countIn(delay) : countIn(due),
     ...(enqueuedAt > 0 ? { enqueuedAt } : {}),
-    ...(Number(priority ?? 0) > 0 ? { priority: Number(priority) } : {}),
-    attempts: Math.max(1, options.attempts ?? 1),
+    ...(countIn(priority) > 0 ? { priority: Math.min(countIn(priority), LAST_PRIORITY) } : {}),
+    attempts: Math.max(1, countIn(options['attempts'])),
     attemptsMade,
     ...(backoff === undefined ? {} : { backoff }),
-    neverStarted: damaged === undefined ? Number(started ?? 0) === 0 && attemptsMade === 0 : undefined,
+    neverStarted: damaged === undefined ? countIn(started) === 0 && attemptsMade === 0 : undefined,
     ...(damaged === undefined ? {} : { damaged }),
     ...(held === undefined ? {} : { held }),
   }
@@ -59,13 +58,13 @@ export function recordInPark(id: string, stored: string): BullRecord {
 
 function contents([, , , name, data, opts]: BullRecord): {
   readonly parsed?: unknown
-  readonly options: BullOptions
+  readonly options: Readonly<Record<string, unknown>>
   readonly damaged?: string
 } {
   if (typeof name !== 'string') return { options: {}, damaged: 'its record is missing' }
   if (typeof data !== 'string') return { options: {}, damaged: 'its record has no data' }
   try {
-    const options = (JSON.parse(opts ?? '{}') ?? {}) as BullOptions
+    const options = fieldsOf(JSON.parse(opts ?? '{}'))
     try {
       return { parsed: JSON.parse(data), options }
     } catch {
@@ -84,9 +83,10 @@ function heldBy([, , flow, , , , , , , , , parent, schedule, failing]: BullRecor
 }
 
 /** BullMQ keeps what was asked for; this is what remains. */
-function backoffIn(asked: BullOptions['backoff'], attemptsMade: number): Backoff | undefined {
-  const { type, delay } = typeof asked === 'number' ? { type: 'fixed', delay: asked } : (asked ?? {})
-  if (typeof delay !== 'number' || delay <= 0) return undefined
-  if (type === 'exponential') return { delayMs: delay * 2 ** attemptsMade }
-  return type === 'fixed' ? { delayMs: delay, fixed: true } : undefined
+function backoffIn(asked: unknown, attemptsMade: number): Backoff | undefined {
+  const { type, delay } = typeof asked === 'number' ? { type: 'fixed', delay: asked } : fieldsOf(asked)
+  const delayMs = countIn(delay)
+  if (delayMs === 0) return undefined
+  if (type === 'exponential') return { delayMs: delayMs * 2 ** attemptsMade }
+  return type === 'fixed' ? { delayMs, fixed: true } : undefined
 }
