@@ -3,11 +3,12 @@
 // Pure: the same snapshots give the same report. A snapshot must be of all epochs, since the gauges are.
 
 import type { MigrationSettings } from '../config/resolve.ts'
+import type { Quiet } from '../ports/drain.ts'
 import { coversRevision } from '../ports/flags.ts'
 import type { AuditEntry, DriveState, PresenceRecord, Sample, Snapshot } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import { mcpCounts } from '../rollout/mcp-counts.ts'
-import { SIDES } from '../vocabulary/job.ts'
+import { SIDES, type Side } from '../vocabulary/job.ts'
 import type { StoredProbe } from '../vocabulary/probe.ts'
 import { configurationReport } from './configuration.ts'
 import { errorsReport } from './errors.ts'
@@ -26,6 +27,7 @@ import {
   type RecentReport,
   type ReportModel,
 } from './model.ts'
+import { drainReport, movesReport } from './moves.ts'
 import { comparisonsReport, differencesReport, noiseReport } from './pairs.ts'
 import { redactDeep } from './redact.ts'
 import { rolloutReport, type Seen } from './rollout.ts'
@@ -40,6 +42,8 @@ export interface LedgerSnapshot {
   readonly presence: readonly PresenceRecord[]
   readonly samples: readonly Sample[]
   readonly audit: readonly AuditEntry[]
+  /** `quiet()`. */
+  readonly quiet?: Readonly<Partial<Record<Side, Quiet>>>
   /** The configuration, where it is at hand. */
   readonly settings?: MigrationSettings
   /** `driveState()`; absent: no plan was ever driven. */
@@ -68,6 +72,7 @@ function migrationReport({
   presence,
   samples,
   audit,
+  quiet = {},
   settings,
   drive,
   probes = [],
@@ -108,6 +113,8 @@ function migrationReport({
         ? null
         : rolloutReport({ snapshot, presence, drive }, { ...mcpSeen(probes, settings), ...seen }),
     mcp: mcpReport(probes),
+    moves: movesReport(audit),
+    drain: drainReport({ snapshot, gauges, quiet, settings }),
     timeline: timelineReport(snapshot.buckets),
     evidence: evidenceReport(snapshot.buckets, comparisons.interval),
     audit: audit.map(changeReport),

@@ -56,6 +56,9 @@ export interface MigrationReport {
   readonly rollout: RolloutReport | null
   /** MCP servers that were probed, by name. */
   readonly mcp: readonly McpReport[]
+  /** Moves of the audit log's newest hundred entries, newest first. */
+  readonly moves: readonly MoveReport[]
+  readonly drain: Readonly<Record<Side, DrainReport>>
   /** Over time, oldest first; at most 120 points and one for each gap between them. */
   readonly timeline: readonly TimelinePoint[]
   /** How the interval of `comparisons` narrowed, at most 25 points; the last one is the interval itself. */
@@ -349,6 +352,34 @@ export interface ChangeReport {
   readonly by: string
   readonly action: string
   readonly why: string | null
+}
+
+/** One pass of `cutover move`, or of a rollback. */
+export interface MoveReport {
+  readonly at: string
+  readonly by: string
+  readonly why: string | null
+  readonly from: Side | null
+  readonly to: Side | null
+  readonly moved: number
+  /** Copies of jobs that had ended or been moved before; removed. */
+  readonly stale: number
+  /** Committed, and not known to have arrived when the pass ended; the sweeper goes on with them. */
+  readonly pending: number
+  readonly left: readonly { readonly reason: string; readonly jobs: number }[]
+  /** False: ended before everything was looked at. */
+  readonly complete: boolean
+}
+
+/** Is a side empty? As `cutover status` and `cutover finish` saw it; the report asks no queue. */
+export interface DrainReport {
+  /** Rows that wait, run or move there. */
+  readonly unfinished: number
+  /** Seen empty, and nothing was sent there since; null: not seen so, or no longer. */
+  readonly emptySince: string | null
+  /** For how long a side has to be empty; null without the configuration. */
+  readonly windowMs: number | null
+  readonly drained: boolean | null
 }
 
 /** What was due within `widthMs` from `at` on. */

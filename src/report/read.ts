@@ -21,13 +21,14 @@ export async function readReport(
   const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
     ledgers.map(async (ledger) => {
-      const [snapshot, presence, samples, audit, drive, probes] = await Promise.all([
+      const [snapshot, presence, samples, audit, drive, probes, quiet] = await Promise.all([
         ledger.snapshot(),
         ledger.presence(),
         ledger.samples(),
         ledger.history({ limit: AUDIT_READ }),
         ledger.driveState(),
         ledger.probes(),
+        ledger.quiet(),
       ])
       const own = byName.get(ledger.migration)
       return {
@@ -38,6 +39,7 @@ export async function readReport(
         audit,
         drive,
         probes,
+        quiet,
         ...(own && { settings: own }),
         seen: seen.get(ledger.migration) ?? {},
       }

@@ -7,6 +7,7 @@ import { SIDES } from '../vocabulary/job.ts'
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from './format.ts'
 import { mcpSection } from './mcp.ts'
 import type { EpochReport, JobsReport, MigrationReport, PairCounts, Quantiles, SideReport } from './model.ts'
+import { drainSection, movesSection } from './moves.ts'
 import { gatesSection, stagesSection, timelineSection } from './rollout-sections.ts'
 
 export type Cell = string | { readonly foreign: string }
@@ -38,6 +39,8 @@ export function sectionsOf(migration: MigrationReport): { before: Section[]; aft
       errorsSection(migration),
       latencySection(migration),
       mcpSection(migration.mcp),
+      movesSection(migration),
+      drainSection(migration),
       ...moves,
       epochsSection(migration),
       changesSection(migration),

@@ -17,7 +17,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   backlog: ['vocabulary', 'ports', 'config'],
   execution: ['vocabulary', 'ports', 'config', 'comparison', 'mcp'],
   rollout: ['vocabulary', 'ports', 'config', 'comparison'],
-  report: ['vocabulary', 'ports', 'config', 'comparison', 'mcp', 'rollout'],
+  report: ['vocabulary', 'ports', 'config', 'comparison', 'backlog', 'mcp', 'rollout'],
   // composes the parts: runtime, cutover, index
   root: ['vocabulary', 'ports', 'comparison', 'config', 'routing', 'backlog', 'mcp', 'execution', 'rollout', 'report'],
   testing: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'execution', 'routing', 'adapters'],

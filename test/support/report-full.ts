@@ -120,6 +120,10 @@ export function full(): LedgerSnapshot {
     audit: [
       auditEntry({ at: START + 30 * MINUTE, action: 'flag-set', why: 'a quarter of the mailboxes' }),
       auditEntry({ at: START + 20 * MINUTE, action: 'unlatch', by: 'bo@host', why: 'it was the network' }),
+      auditEntry({
+        ...{ at: START + 12 * MINUTE, by: 'bo@host', action: 'move', why: 'what waits on target' },
+        data: { from: 'target', to: 'legacy', moved: 40, stale: 1, pending: 0, left: { started: 2 }, complete: true },
+      }),
       auditEntry({ at: START + 10 * MINUTE, action: 'latch', by: 'bo@host', why: 'errors on target' }),
       ...BUSY.audit,
     ],

@@ -112,6 +112,18 @@ export const DEFINITIONS: readonly Definitions[] = [
     ],
   },
   {
+    title: 'Moves and drain',
+    docs: 'moves-and-drain',
+    terms: [
+      ['moved', 'jobs that a pass took to the other side; stayed: those it left where they were, by reason'],
+      [
+        'seen empty since',
+        'cutover status or finish saw queue and ledger empty then, and nothing was sent there since',
+      ],
+      ['drained', 'empty for longer than anything may stall that could still put a job there'],
+    ],
+  },
+  {
     title: 'Over time',
     docs: 'timeline-evidence-audit-configuration',
     terms: [

@@ -5,6 +5,7 @@
 
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from '../format.ts'
 import type { ConfigurationReport, MigrationReport } from '../model.ts'
+import { movesSection } from '../moves.ts'
 import { contextLines, errorsSection, type Section, sectionsOf } from '../sections.ts'
 import { DEFINITIONS } from './definitions.ts'
 import { differences } from './differences.ts'
@@ -91,6 +92,8 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
     jobs: take('Jobs'),
     routes: take('Routes'),
     comparisons: take('Comparisons'),
+    moves: take('Moves') && sectionTable(movesSection(migration, Number.POSITIVE_INFINITY)),
+    drain: take('Drained'),
     errors: take('Errors') && sectionTable(errorsSection(migration, Number.POSITIVE_INFINITY)),
     latency: take('Latency'),
     epochs: take('Epoch'),
@@ -124,6 +127,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
         known.latency,
       ],
     },
+    { title: 'Moves and drain', body: [known.moves, known.drain] },
     ...others,
     { title: 'Not counted by the gates', body: migration.jobs.enqueued > 0 && excluded(migration) },
     { title: 'Processes', body: processes(migration) },
