@@ -113,12 +113,16 @@ describe('the views agree', () => {
   ])('%s: every row that one prints, the others print too, with the same numbers', async (_, model) => {
     const [text, markdown] = [textRows(textReport(model, { width: 200 })), markdownRows(markdownReport(model))]
     const html = htmlRows(await htmlReport(model))
-    const stages = new Set(model.migrations[0]?.rollout?.stages.map(({ name }) => name))
+    const [only] = model.migrations
+    const elsewhere = new Set([
+      ...(only?.rollout?.stages ?? []).map(({ name }) => name),
+      ...(only?.mcp ?? []).map(({ server }) => server),
+    ])
     let compared = 0
     for (const [label, cells] of markdown) {
       if (!cells.some((cell) => /\d/.test(cell))) continue
-      // changes and steps have other columns on the page, and stages are a list there
-      if (/^\d{4}-/.test(label) || stages.has(label)) continue
+      // changes and steps have other columns on the page, stages are a list and MCP servers a matrix there
+      if (label === '' || /^\d{4}-/.test(label) || elsewhere.has(label)) continue
       compared += 1
       expect([label, text.get(label)]).toEqual([label, cells])
       expect([label, html.get(label)]).toEqual([label, cells])
@@ -144,6 +148,21 @@ describe('the views agree', () => {
       name: 'mismatch',
       evidenceAgainst: rollout?.gates[0]?.evidenceAgainst,
     })
+  })
+
+  test('the page tells of every MCP server where it is reached, and where it hangs', async () => {
+    const staged = modelOf(full())
+    const page = await htmlReport(staged)
+    const told = page.slice(page.indexOf('>MCP servers</h2>'), page.indexOf('>Not counted by the gates</h2>'))
+    for (const { server, places, text } of staged.migrations[0]?.mcp ?? []) {
+      const [, row = ''] = new RegExp(`<bdi>${server}</bdi>([\\s\\S]*?)</tr>`).exec(told) ?? []
+      const states = [...row.matchAll(/<td class="t mcp ([a-z-]+)">/g)].map(([, state]) => state)
+      expect(states).toEqual([places.baseline.state, places.legacy.state, places.target.state])
+      expect(unescaped(row)).toContain(text)
+    }
+    expect(told).toContain('the worker waits in spawn for a child that has not called exec')
+    expect(told).toContain('spawn</bdi> 30 s failed')
+    expect(told).toMatch(/missing on target<\/strong>: <code><bdi>create_issue/)
   })
 
   test('HTML prints every difference with its count and its share', () => {

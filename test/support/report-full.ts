@@ -6,6 +6,7 @@ import type { QueueSpec } from '../../src/ports/queue.ts'
 import type { LedgerSnapshot } from '../../src/report/build.ts'
 import { type DriveRecord, type Move, recordJson } from '../../src/rollout/drive/record.ts'
 import { defaultPlan, type Plan, parsePlan } from '../../src/rollout/plan.ts'
+import { PROBE_PLACES, type ProbePlace, type StoredProbe, type ToolStamp } from '../../src/vocabulary/probe.ts'
 import { BUSY } from './report-cases.ts'
 import { auditEntry, bucket, difference, epochRecord, histogram, START } from './snapshots.ts'
 
@@ -79,6 +80,46 @@ const RECORD: DriveRecord = {
   ],
 }
 
+const TOOLS = ['create_issue', 'get_file', 'list_issues', 'search_code'].map((name): ToolStamp => [name, 'a1b2'])
+
+function probe(server: string, place: ProbePlace, over: Partial<StoredProbe> = {}): StoredProbe {
+  const phases = (['spawn', 'initialize', 'list', 'close'] as const).map((phase, at) => ({
+    phase,
+    ms: 40 + at,
+    ok: true,
+  }))
+  return {
+    ...{ id: 'round-1', server, place, class: 'ok', ms: 166, phases, at: START + 50 * MINUTE, tools: TOOLS },
+    ...{ reached: 'stdio npx, 2 arguments, env TOKEN', protocol: '2025-06-18', serverInfo: `${server} 1.4.0` },
+    ...over,
+  }
+}
+
+/** One alike everywhere, one that hangs in the workers of target, one with fewer tools there. */
+const PROBES: readonly StoredProbe[] = [
+  ...PROBE_PLACES.map((place) => probe('files', place)),
+  ...(['baseline', 'legacy'] as const).map((place) => probe('github', place)),
+  {
+    ...probe('github', 'target', { class: 'spawn-blocked', ms: 30_000, orphans: 2 }),
+    phases: [{ phase: 'spawn', ms: 30_000, ok: false }],
+    hang: {
+      sentence: 'the worker waits in spawn for a child that has not called exec; the event loop stands still',
+      details: [
+        {
+          what: 'the main thread',
+          lines: ['wchan anon_pipe_read', 'child 4711: its command line is still that of the worker'],
+        },
+        {
+          what: 'stack at the last crumb',
+          lines: ['at ChildProcess.spawn (node:internal/child_process:421:11)', 'at startServer'],
+        },
+      ],
+    },
+  },
+  ...(['baseline', 'legacy'] as const).map((place) => probe('search', place)),
+  probe('search', 'target', { tools: TOOLS.slice(1) }),
+]
+
 /** `BUSY` spread over an hour, with traffic, noise and changes. */
 export function full(): LedgerSnapshot {
   const { snapshot } = BUSY
@@ -95,6 +136,7 @@ export function full(): LedgerSnapshot {
   })
   return {
     ...BUSY,
+    probes: PROBES,
     drive: { revision: 7, driven: true, record: recordJson(RECORD) },
     settings: resolveMigration(CONFIG, 'parse-email'),
     snapshot: {

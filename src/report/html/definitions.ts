@@ -124,6 +124,18 @@ export const DEFINITIONS: readonly Definitions[] = [
     ],
   },
   {
+    title: 'MCP servers',
+    docs: 'mcp',
+    terms: [
+      ['up, flaky, down', 'of the last three probes of a place all, some, none were good; not probed: none was made'],
+      [
+        'verdict',
+        'target against legacy: same, better, worse, or inconclusive where a side did not try or neither reaches it',
+      ],
+      ['tools', 'the list was read to its end; missing, extra and changed are told from legacy to target'],
+    ],
+  },
+  {
     title: 'Over time',
     docs: 'timeline-evidence-audit-configuration',
     terms: [

@@ -12,6 +12,7 @@ import { differences } from './differences.ts'
 import type { Draw } from './draw.ts'
 import { figure } from './figure.ts'
 import { type Child, foreign, html, type Markup } from './markup.ts'
+import { MCP_SECTION, mcpMarkup } from './mcp.ts'
 import type { Plot } from './plot.ts'
 import { evidencePlot, runPlot, timePlot, waitPlot } from './plots.ts'
 import { ROLLOUT_SECTIONS, rolloutMarkup } from './rollout.ts'
@@ -101,7 +102,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
     changes: take('Last changes'),
   }
   for (const title of sections.keys()) {
-    if (ROLLOUT_SECTIONS.some((known) => title.startsWith(known))) sections.delete(title)
+    if ([...ROLLOUT_SECTIONS, MCP_SECTION].some((known) => title.startsWith(known))) sections.delete(title)
   }
   const others = [...sections].map(([title, section]): Part => ({ title, body: sectionTable(section) }))
   return [
@@ -120,6 +121,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
       body: known.jobs && html`<div class="two"><div>${known.jobs}</div><div>${known.routes}</div></div>`,
     },
     { title: 'Errors', body: known.errors },
+    { title: 'MCP servers', body: mcpMarkup(migration.mcp) },
     {
       title: 'Latency',
       body: known.latency && [

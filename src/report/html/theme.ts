@@ -89,7 +89,9 @@ tr.fail th, tr.fail td:nth-child(2) { color: var(--bad); font-weight: 600; } tr.
 details { margin: 4px 0; }
 summary { cursor: pointer; color: var(--muted); font-size: 0.875rem; }
 .tip { position: absolute; pointer-events: none; background: var(--paper); color: var(--ink); border: 1px solid var(--muted); border-radius: 4px; padding: 4px 8px; font-size: 0.8rem; white-space: pre; z-index: 2; }
-.tip[hidden] { display: none; }
+.tippre { margin: 4px 0; font-size: 0.8rem; white-space: pre-wrap; }
+td.mcp.up b { color: var(--ok); } td.mcp.flaky b { color: var(--look); } td.mcp.down b { color: var(--bad); } td.mcp.not-probed b { color: var(--muted); }
+[hidden] { display: none; }
 .cursor { stroke: var(--muted); stroke-width: 1; }
 .filter { display: block; margin: 8px 0; font-size: 0.9rem; }
 .filter input { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--muted); border-radius: 4px; padding: 4px 8px; width: min(100%, 24rem); margin-left: 6px; }
