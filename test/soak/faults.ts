@@ -104,7 +104,7 @@ function actsOf({ random, cast, truth, folder, redis }: FaultsOptions): Act[] {
     ...acts,
     {
       name: 'restart',
-      weight: 1,
+      weight: 3,
       run: async () => {
         truth.fault(0, 'restart')
         await server.kill()
