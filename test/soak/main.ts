@@ -11,7 +11,7 @@ import type { CutoverConfig } from '../../src/index.ts'
 import { randomStreams } from '../../src/rollout/simulate/random.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
-import { type Account, account } from './account.ts'
+import { type Account, account, unfinished } from './account.ts'
 import { Cast } from './cast.ts'
 import type { Role } from './child.ts'
 import { makeTrouble, writeFlags } from './faults.ts'
@@ -81,9 +81,7 @@ async function soak(options: SoakOptions): Promise<Soaked> {
     const ledger = store.migration('mail', resolveMigration(config as unknown as CutoverConfig, 'mail').ledger)
     const until = performance.now() + SETTLE_MS + options.seconds * 1000
     for (;;) {
-      const { gauges } = await ledger.snapshot()
-      const { waiting, running, moving } = gauges
-      if (waiting.legacy + waiting.target + running.legacy + running.target + moving === 0) break
+      if ((await unfinished(ledger, truth)).open.length === 0) break
       if (performance.now() > until) break // what is left is told as a problem
       await delay(200)
     }
@@ -124,11 +122,11 @@ function progressOf({ json, jobs }: SoakOptions, truth: Truth, cast: Cast): { en
   }
 }
 
-function textOf({ accepted, untold, done, failed, moved, inDoubt, faults, kills, seconds }: Soaked): string {
+function textOf({ accepted, untold, neverSent, done, failed, moved, inDoubt, faults, kills, seconds }: Soaked): string {
   const named = Object.entries(faults).map(([name, n]) => `${n} × ${name}`)
   return [
     `faults: ${named.join(', ')}; ${kills} processes died by SIGKILL`,
-    `${accepted} jobs accepted, ${untold} more whose producer died before it was told; ${done} done, ${failed} failed as they were to, ${moved} moves`,
+    `${accepted} jobs accepted, ${untold} more whose producer died before it was told, ${neverSent} that it had only pinned; ${done} done, ${failed} failed as they were to, ${moved} moves`,
     `keyed effects: each once; others: once, but for ${inDoubt} jobs whose run was cut off in doubt`,
     `${seconds.toFixed(0)} s`,
   ].join('\n')

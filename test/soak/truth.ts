@@ -74,6 +74,11 @@ export class Truth {
     }
   }
 
+  knows(id: string): boolean {
+    const sql = 'SELECT 1 FROM accepted WHERE id = ?1 UNION ALL SELECT 1 FROM run WHERE id = ?1 LIMIT 1'
+    return this.#db.prepare(sql).get(id) !== undefined
+  }
+
   get counts(): { accepted: number; runs: number } {
     const one = (sql: string): number => Number(this.#db.prepare(sql).get()?.n)
     return { accepted: one('SELECT count(*) AS n FROM accepted'), runs: one('SELECT count(*) AS n FROM run') }
