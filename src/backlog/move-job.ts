@@ -12,6 +12,8 @@ export type LeftReason =
   | MoveRefusal
   /** A worker took it before the mover could. */
   | 'taken'
+  /** Its queue says that it was started, the ledger knows of no start: a worker without the fence had it. */
+  | 'unfenced-run'
   /** Its record or its stamp cannot be read. */
   | 'damaged'
   /** Something else of the backend counts on it where it is. */
@@ -36,6 +38,7 @@ export const LEFT_REASONS: Readonly<Record<LeftReason, string>> = {
   moving: 'another move of it is under way',
   absent: 'the ledger does not know it: it ended longer ago than retain',
   taken: 'a worker took it first',
+  'unfenced-run': 'a worker without cutover has begun it; it is tried again here',
   damaged: 'its record cannot be read',
   held: 'something else in its queue counts on it (a flow, a schedule)',
   newer: 'it was written by a newer version of cutover',

@@ -345,6 +345,10 @@ class Pass {
         continue
       }
       if (!(await this.#isOfKey(looked.copy))) continue
+      if (await this.#ranUnfenced(job, looked.copy.id)) {
+        this.#leave('unfenced-run', looked.copy.id)
+        continue
+      }
       const refusal = await this.#refusal(looked.copy)
       if (refusal !== undefined) {
         this.#leave('not-accepted', looked.copy.id, refusal)
@@ -354,6 +358,15 @@ class Pass {
       chosen.push(looked.copy)
     }
     return chosen
+  }
+
+  /**
+   * A worker without the fence has begun it here, perhaps with effects, which the ledger knows nothing of. Whoever has no
+   * row of a start may only be moved if its queue knows of none either.
+   */
+  async #ranUnfenced({ neverStarted, attemptsMade }: StoredJob, id: string): Promise<boolean> {
+    if (neverStarted !== false && attemptsMade === 0) return false
+    return (await (await this.#o.ledger()).row(id))?.startedAt === undefined
   }
 
   async #isOfKey({ payload }: MovableCopy): Promise<boolean> {

@@ -13,6 +13,8 @@ import type { Session } from './session.ts'
 
 /** A clock farther than this from the ledger's makes times in logs hard to read. */
 export const SKEW_NOTED_MS = 1000
+/** Clocks that differ by minutes are no drift: one of them is wrong. */
+export const SKEW_BAD_MS = 60_000
 
 export async function inspectProcesses(
   session: Session,
@@ -117,8 +119,8 @@ function inspectProducers(
     findings.add(
       name,
       'clocks',
-      'warn',
+      skew > SKEW_BAD_MS ? 'bad' : 'warn',
       `a live process is ${formatMs(skew)} away from the ledger's clock`,
-      'let NTP set the clocks',
+      'let NTP set the clocks: jobs that it delays come due as much too early or too late',
     )
 }

@@ -205,6 +205,8 @@ export interface Queue<Native = unknown> {
    * `option-invalid`. Asks and stores nothing.
    */
   refusal(job: OutgoingJob): CutoverError | undefined
+  /** How many workers read this queue, with this library or without; undefined where the backend cannot tell. */
+  readers?(): Promise<number | undefined>
   /** Asked before jobs are taken out for another queue. */
   movable(): Promise<Movability>
   /**

@@ -34,6 +34,7 @@ import {
   refused,
   within,
 } from '../../queue-support.ts'
+import { unlessEvicting } from '../../redis-eviction.ts'
 import { nextCursor, PAGE_BYTES, type PageReply, readCursor } from '../../redis-pages.ts'
 import { parkedArgs, parkedJob } from '../../redis-park.ts'
 import { runScript, type Script } from '../../redis-script.ts'
@@ -210,8 +211,9 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
   }
 
   async movable(): Promise<Movability> {
-    const { Class, keys } = this.#open()
-    return testedForm(TESTED, [versionOfClass(Class, KIND)], keys, (await this.#run(scripts.TYPES, [])) as string[])
+    const { Class, keys, client } = this.#open()
+    const types = (await this.#run(scripts.TYPES, [])) as string[]
+    return await unlessEvicting(client, testedForm(TESTED, [versionOfClass(Class, KIND)], keys, types))
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {

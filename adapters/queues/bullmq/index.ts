@@ -37,6 +37,7 @@ import {
   refused,
   within,
 } from '../../queue-support.ts'
+import { unlessEvicting } from '../../redis-eviction.ts'
 import { nextCursor, PAGE_BYTES, type PageReply, readCursor } from '../../redis-pages.ts'
 import { parkedArgs, parkedJob } from '../../redis-park.ts'
 import { command, runScript, type Script } from '../../redis-script.ts'
@@ -235,6 +236,12 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
     return payloadFault(KIND, job.data, CAPABILITIES.maxPayloadBytes)
   }
 
+  /** Connections of BullMQ workers, whoever they are; a client's name says which queue it works on. */
+  async readers(): Promise<number | undefined> {
+    const { queue } = this.#open()
+    return await within(queue.getWorkersCount(), CALL_TIMEOUT_MS, KIND).catch(() => undefined)
+  }
+
   async movable(): Promise<Movability> {
     const { client, keys, queue } = this.#open()
     const [types, meta] = await Promise.all([
@@ -244,7 +251,7 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
     const { version } = queue.getBackend() as unknown as { version?: string }
     // Written by whoever opened the queue last, e.g. an application of another version: `bullmq:6.7.0`.
     const last = typeof meta === 'string' ? [meta.replace(/^bullmq:/, '')] : []
-    return testedForm(TESTED, [version, ...last], keys, types as string[])
+    return await unlessEvicting(client, testedForm(TESTED, [version, ...last], keys, types as string[]))
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {

@@ -11,7 +11,8 @@ import { failureOf } from '../failure.ts'
 import { Findings } from '../findings.ts'
 import { inspectFlags, inspectLibraries, inspectMigrations } from '../inspect.ts'
 import { inspectPlan } from '../inspect-plan.ts'
-import { inspectProcesses, SKEW_NOTED_MS } from '../inspect-processes.ts'
+import { inspectProcesses, SKEW_BAD_MS, SKEW_NOTED_MS } from '../inspect-processes.ts'
+import { inspectReaders } from '../inspect-readers.ts'
 import type { Answer, Call } from '../io.ts'
 import { examples } from '../options.ts'
 import type { Cli } from '../run.ts'
@@ -73,7 +74,13 @@ async function inspectLedger(session: Session, findings: Findings): Promise<bool
     if (skew <= SKEW_NOTED_MS)
       findings.add('ledger', 'clock', 'ok', `within ${formatMs(Math.ceil(skew))} of this machine's`)
     else
-      findings.add('ledger', 'clock', 'warn', `${formatMs(skew)} away from this machine's`, 'let NTP set both clocks')
+      findings.add(
+        'ledger',
+        'clock',
+        skew > SKEW_BAD_MS ? 'bad' : 'warn',
+        `${formatMs(skew)} away from this machine's`,
+        'let NTP set both clocks',
+      )
     for (const { name, value, status, advice } of await ledger.facts())
       findings.add('ledger', name, status, value, advice)
     return true
@@ -133,6 +140,14 @@ async function inspectQueue(
       counts.parked > 0 ? 'look at parked jobs: they came late, damaged or from a newer version' : undefined
     const text = `${queue.kind} "${queue.name}": ${countsText(counts)}`
     findings.add(settings.name, name, parked === undefined ? 'ok' : 'warn', text, parked)
+    if (!shadow) {
+      // a ledger that cannot be asked is told elsewhere
+      const presence = await session.ledgerOf(settings).then(
+        (ledger) => ledger.presence(),
+        () => [],
+      )
+      await inspectReaders(settings, side, queue, presence, findings)
+    }
   } catch (error) {
     findings.add(settings.name, name, 'bad', failureOf(error).message)
   }
