@@ -25,7 +25,7 @@ export interface HttpOptions {
 }
 
 export function httpTransport({ server, sdk, signal, maxTotal = MAX_TOTAL }: HttpOptions): HttpConnection {
-  const watched = new WatchedFetch(server.url, maxTotal, signal)
+  const watched = new WatchedFetch(server, maxTotal, signal)
   const options = { fetch: watched.fetch, requestInit: { headers: { ...server.headers } } }
   const transport =
     server.transport === 'sse'
@@ -37,12 +37,12 @@ export function httpTransport({ server, sdk, signal, maxTotal = MAX_TOTAL }: Htt
 class WatchedFetch {
   failure: ProbeError | undefined
   #total = 0
-  readonly #url: URL
+  readonly #server: HttpReady
   readonly #maxTotal: number
   readonly #signal: AbortSignal | undefined
 
-  constructor(url: URL, maxTotal: number, signal: AbortSignal | undefined) {
-    this.#url = url
+  constructor(server: HttpReady, maxTotal: number, signal: AbortSignal | undefined) {
+    this.#server = server
     this.#maxTotal = maxTotal
     this.#signal = signal
   }
@@ -53,11 +53,16 @@ class WatchedFetch {
     try {
       response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.any(signals) })
     } catch (cause) {
-      if (!signals.some((each) => each.aborted)) this.#note(unreachable(cause))
+      if (!signals.some((each) => each.aborted) && this.#isNeeded(init)) this.#note(unreachable(cause))
       throw cause
     }
-    this.#judge(response, new URL(url))
+    if (this.#isNeeded(init)) this.#judge(response, new URL(url))
     return this.#bounded(response)
+  }
+
+  /** A streamable server need not offer the stream that is asked for with GET: what it says to that is no failure. */
+  #isNeeded({ method }: RequestInit): boolean {
+    return this.#server.transport === 'sse' || method === 'POST'
   }
 
   #judge(response: Response, asked: URL): void {
@@ -65,12 +70,12 @@ class WatchedFetch {
     const location = response.headers.get('location')
     if (status >= 300 && status < 400 && location !== null && URL.canParse(location, asked.href)) {
       const { origin, host } = new URL(location, asked)
-      if (origin !== this.#url.origin) this.#note(new ProbeError('redirected', `it sends to another host, ${host}`))
+      if (origin !== this.#server.url.origin)
+        this.#note(new ProbeError('redirected', `it sends to another host, ${host}`))
       return
     }
     if (status === 401 || status === 403) this.#note(new ProbeError('auth', `it answers ${status}`))
-    // a streamable server need not offer the stream that is asked for with GET
-    else if (status >= 400 && status !== 405) this.#note(new ProbeError('http-error', `it answers ${status}`))
+    else if (status >= 400) this.#note(new ProbeError('http-error', `it answers ${status}`))
   }
 
   #note(failure: ProbeError): ProbeError {

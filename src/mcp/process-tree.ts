@@ -3,6 +3,7 @@
 // A process is of the tree when it descends from the root, is in the root's group, was sampled before (pid and start
 // time), or carries the tree's mark in its environment: so also one that was orphaned, or called `setsid`.
 
+import { spawnSync } from 'node:child_process'
 import { allProcs, hasMark, isAlive, type Proc } from './proc.ts'
 
 /** The variable that marks what a server starts. */
@@ -36,6 +37,10 @@ export class ProcessTree {
 
   /** Sends a signal to the group and to everything known. */
   signal(signal: NodeJS.Signals): void {
+    if (process.platform === 'win32') {
+      killOnWindows(this.#root)
+      return
+    }
     // the group only while its leader is still the one that was seen: numbers are used again
     const leader = this.#root === undefined ? undefined : this.#known.get(this.#root)
     if (leader !== undefined && leader.pgid === leader.pid && isAlive(leader)) send(-leader.pid, signal)
@@ -68,6 +73,11 @@ export class ProcessTree {
     const [seen, there] = root === undefined ? [] : [this.#known.get(root), now.get(root)]
     return seen !== undefined && there !== undefined && seen.started !== there.started ? undefined : root
   }
+}
+
+/** Windows has no groups of this kind; it knows who started whom. */
+function killOnWindows(root: number | undefined): void {
+  if (root !== undefined) spawnSync('taskkill', ['/pid', String(root), '/t', '/f'], { stdio: 'ignore', timeout: 3000 })
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

@@ -14,6 +14,7 @@ import { resolveMigration } from '../../src/config/resolve.ts'
 import { type CutoverConfig, type MigrationBase, type } from '../../src/config/types.ts'
 import { type Cutover, type OpenOptions, openCutover } from '../../src/cutover.ts'
 import type { JobContext } from '../../src/execution/context.ts'
+import type { McpConfig } from '../../src/mcp/config.ts'
 import type { Ledger, LedgerSpec, MigrationLedger, Snapshot } from '../../src/ports/ledger.ts'
 import type { Queue, QueueSpec } from '../../src/ports/queue.ts'
 import { type TestFlags, testFlags } from '../../src/testing/index.ts'
@@ -115,6 +116,7 @@ export interface AppOptions {
   /** In place of those of the bed. */
   readonly ledger?: LedgerSpec
   readonly queues?: Partial<Record<Side, QueueSpec>>
+  readonly mcp?: McpConfig
 }
 
 export const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -144,6 +146,7 @@ export function configOf(bed: Bed, flags: TestFlags, options: AppOptions = {}): 
     ledger: options.ledger ?? bed.ledger,
     flags,
     logger: SILENT,
+    ...(options.mcp === undefined ? {} : { mcp: options.mcp }),
     migrations: { mail: migration },
   } as unknown as CutoverConfig
 }
