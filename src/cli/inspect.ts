@@ -8,6 +8,7 @@ import { SIDES } from '../vocabulary/job.ts'
 import { failureOf } from './failure.ts'
 import type { Findings } from './findings.ts'
 import { dialsText, type FlagView, viewFlag } from './flag-view.ts'
+import { inspectServers } from './inspect-mcp.ts'
 import type { Session } from './session.ts'
 
 /** Every migration that is valid; what is not is among the findings. */
@@ -43,6 +44,7 @@ function inspectMigration(settings: MigrationSettings, findings: Findings): void
       'unless they are on different servers, each side takes the jobs of the other: give target a name of its own',
     )
   }
+  inspectServers(settings, findings)
 }
 
 function sameQueue({ legacy, target }: MigrationSettings): boolean {
@@ -60,6 +62,9 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   openfeature: ['@openfeature/server-sdk'],
 }
 
+/** It has no entry of its own, only parts. */
+const MCP_LIBRARY = '@modelcontextprotocol/sdk'
+
 export function inspectLibraries(session: Session, all: readonly MigrationSettings[], findings: Findings): void {
   const kinds = new Set<string>()
   for (const settings of all) for (const side of SIDES) kinds.add(settings[side].kind)
@@ -67,8 +72,9 @@ export function inspectLibraries(session: Session, all: readonly MigrationSettin
   if (typeof session.config.flags?.kind === 'string') kinds.add(session.config.flags.kind)
   const needed = new Map<string, string>()
   for (const kind of kinds) for (const library of LIBRARIES[kind] ?? []) needed.set(library, kind)
+  if (all.some(({ mcp }) => mcp !== undefined)) needed.set(MCP_LIBRARY, 'mcp')
   for (const [library, kind] of needed) {
-    const version = installedVersion(library)
+    const version = installedVersion(library, library === MCP_LIBRARY ? `${library}/client/index.js` : library)
     if (version !== undefined) findings.add('library', library, 'ok', version)
     else {
       // a queue handed in brings its own library, under whatever name

@@ -27,11 +27,14 @@ export function packageVersion(): string {
   return findUp(import.meta.dirname, 'cutover')?.version ?? 'unknown'
 }
 
-/** The version of a library that the adapters would load; undefined: it is not installed. */
-export function installedVersion(name: string): string | undefined {
+/**
+ * The version of a library that the adapters would load; undefined: it is not installed. `entry`: what is loaded of it,
+ * where that is not the library itself.
+ */
+export function installedVersion(name: string, entry: string = name): string | undefined {
   let path: string
   try {
-    path = createRequire(import.meta.url).resolve(name)
+    path = createRequire(import.meta.url).resolve(entry)
   } catch {
     return undefined
   }

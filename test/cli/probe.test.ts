@@ -88,6 +88,23 @@ describe('probe', () => {
     expect(code).toBe(3)
   })
 
+  test('doctor tells of servers and probes, check of what this process lacks', async () => {
+    await place.cli('probe', '--server', 'broken')
+    const { value } = await place.json('doctor')
+    const of = (name: string) => value.checks.find((check: { name: string }) => check.name === name)
+    expect(of('@modelcontextprotocol/sdk')).toMatchObject({ area: 'library', status: 'ok' })
+    expect(of('mcp token')).toMatchObject({
+      status: 'ok',
+      text: expect.stringMatching(/^stdio .*, 2 arguments, env TOKEN$/),
+    })
+    expect(of('probes of broken')).toMatchObject({
+      status: 'warn',
+      text: expect.stringContaining('the server is broken'),
+    })
+    const checked = await place.json('check')
+    expect(JSON.stringify(checked.value)).not.toContain(secret)
+  })
+
   test('as JSON, and in the report', async () => {
     const { code, value } = await place.json('probe', '--server', 'fine')
     expect(code).toBe(0)
@@ -99,8 +116,7 @@ describe('probe', () => {
     })
     expect(value.servers[0].probes).toHaveLength(3)
     const report = await place.json('report')
-    const [broken, fine] = report.value.migrations[0].mcp
-    expect([broken.server, fine.server]).toEqual(['broken', 'fine'])
+    const fine = report.value.migrations[0].mcp.find(({ server }: { server: string }) => server === 'fine')
     expect(fine).toMatchObject({ verdict: 'same', places: { target: { state: 'up' } } })
     const { stdout } = await place.cli('report')
     expect(stdout).toMatch(/fine +same/)

@@ -10,6 +10,7 @@ import { SIDES, type Side } from '../../vocabulary/job.ts'
 import { failureOf } from '../failure.ts'
 import { Findings } from '../findings.ts'
 import { inspectFlags, inspectLibraries, inspectMigrations } from '../inspect.ts'
+import { inspectProbes } from '../inspect-mcp.ts'
 import { inspectPlan } from '../inspect-plan.ts'
 import { inspectProcesses, SKEW_BAD_MS, SKEW_NOTED_MS } from '../inspect-processes.ts'
 import { inspectReaders } from '../inspect-readers.ts'
@@ -48,6 +49,7 @@ async function doctor(call: Call): Promise<Answer> {
         await inspectQueues(session, settings, own)
         await inspectPlan(session, settings, own, { traffic: ledgerIsThere })
         if (ledgerIsThere) await inspectProcesses(session, settings, flags[at], own)
+        if (ledgerIsThere) await inspectProbes(session, settings, own)
         return own
       }),
     )
