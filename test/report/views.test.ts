@@ -141,7 +141,7 @@ describe('the views agree', () => {
     expect(rollout?.stages.length).toBe(6)
     for (const { at } of rollout?.timeline ?? []) expect(told).toContain(formatTime(at))
     for (const { name, verdict } of rollout?.gates ?? []) {
-      expect(told).toMatch(new RegExp(`<tr class="${verdict}"><th scope="row" class="t">(<bdi>)?${name}`))
+      expect(told).toMatch(new RegExp(`<tr class="${verdict}"><th scope="row" class="t( f)?">(<bdi>)?${name}`))
     }
     expect(told).toContain('Evidence of the gates over time')
     expect(rollout?.trend.at(-1)?.gates[0]).toMatchObject({

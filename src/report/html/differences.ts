@@ -7,7 +7,7 @@ import type { DifferenceReport, MigrationReport } from '../model.ts'
 import { GATHERED_PATH } from '../pairs.ts'
 import { GATHERED_PHRASE } from '../sections.ts'
 import { formatValues } from '../values.ts'
-import { foreign, html, type Markup } from './markup.ts'
+import { foreign, html, type Markup, wordOf } from './markup.ts'
 
 /** Groups with an example; the rest is counted. */
 const SHOWN = 40
@@ -61,7 +61,7 @@ function parts(groups: readonly DifferenceReport[]): string {
 function difference({ path, kind, count, share, noise, example }: DifferenceReport, withNoise: boolean): Markup {
   const own = withNoise && html`<span class="quiet">legacy against itself ${formatShare(noise?.share ?? null)}</span>`
   const head = html`<span class="count"><strong>${formatCount(count)}</strong> ${count === 1 ? 'pair' : 'pairs'}, ${formatShare(share)}</span>
-<span>${KINDS[kind]}</span>${own}`
+<span>${wordOf(KINDS, kind)}</span>${own}`
   if (path === GATHERED_PATH) {
     return html`<section class="difference" data-item aria-label="further fields"><header><span class="path">${GATHERED_PHRASE}</span>${head}</header></section>
 `
@@ -69,7 +69,7 @@ function difference({ path, kind, count, share, noise, example }: DifferenceRepo
   const { legacy, target } = marked(formatValues(example, kind, VALUE))
   return html`<section class="difference" data-item aria-label="difference at ${path.slice(0, 80)}"><header><span class="path">${foreign(path, 200)}</span>${head}</header>
 <dl class="pair"><div class="legacy"><dt>legacy</dt><dd class="value">${legacy}</dd></div><div class="target"><dt>target</dt><dd class="value">${target}</dd></div></dl>
-<p class="quiet small">job <code>${foreign(example.id, 80)}</code></p></section>
+<p class="quiet small job">job <code>${foreign(example.id, 80)}</code></p></section>
 `
 }
 

@@ -56,3 +56,8 @@ export function escapeHtml(text: string): string {
 export function foreign(text: string, length = 120): Markup {
   return html`<bdi>${cut(safeText(text.slice(0, 8 * length)), length)}</bdi>`
 }
+
+/** The page's word for a value of a closed set; a value that is not in it (`constructor`, say) is told as it is. */
+export function wordOf(words: Readonly<Record<string, string>>, value: string): string {
+  return Object.hasOwn(words, value) ? (words[value] ?? value) : value
+}

@@ -3,7 +3,7 @@
 
 import { formatCount, formatMs, formatTime, plural } from '../format.ts'
 import type { McpPlaceReport, McpProbeReport, McpReport } from '../model.ts'
-import { foreign, html, type Markup } from './markup.ts'
+import { foreign, html, type Markup, wordOf } from './markup.ts'
 
 /** The section of text and Markdown that stands here instead. */
 export const MCP_SECTION = 'MCP server'
@@ -38,7 +38,7 @@ const VERDICTS: Readonly<Record<McpReport['verdict'], string>> = {
 function row({ server, reached, verdict, text, places }: McpReport): Markup {
   return html`<tr><th scope="row" class="t">${foreign(server, 80)}${reached !== null && html`<br><span class="quiet small">${foreign(reached, 120)}</span>`}</th>${PLACES.map(
     (place) => html`<td class="t mcp ${places[place].state}">${cell(places[place])}</td>`,
-  )}<td class="t wide"><strong>${VERDICTS[verdict]}</strong>: ${foreign(text, 300)}</td></tr>
+  )}<td class="t wide"><strong>${wordOf(VERDICTS, verdict)}</strong>: ${foreign(text, 300)}</td></tr>
 `
 }
 
@@ -50,9 +50,9 @@ const STATES: Readonly<Record<McpPlaceReport['state'], string>> = {
 }
 
 function cell({ state, probes, good, last }: McpPlaceReport): Markup {
-  if (last === null) return html`<b>${STATES[state]}</b>`
+  if (last === null) return html`<b>${wordOf(STATES, state)}</b>`
   const tools = last.tools === null ? '' : `, ${plural(last.tools, 'tool')}`
-  return html`<b>${STATES[state]}</b> <span class="quiet small">${formatCount(good)} of ${formatCount(probes)} good</span><br>${foreign(last.class, 40)}${tools}, ${formatMs(last.ms)}`
+  return html`<b>${wordOf(STATES, state)}</b> <span class="quiet small">${formatCount(good)} of ${formatCount(probes)} good</span><br>${foreign(last.class, 40)}${tools}, ${formatMs(last.ms)}`
 }
 
 /** Of servers whose tools differ or that failed somewhere. */

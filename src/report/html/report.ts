@@ -44,14 +44,12 @@ function hasBody(body: Child): boolean {
   return Array.isArray(body) ? body.some(hasBody) : body !== null && body !== undefined && body !== false && body !== ''
 }
 
-const WORDS = { ok: 'ok', look: 'look', broken: 'broken' } as const
-
 function header(migration: MigrationReport): Markup {
   const { name, verdict } = migration
   const [set, since] = contextLines(migration)
   return html`<h1>${foreign(name, 100)}</h1>
 <p class="quiet">${set}<br>${since}</p>
-<p class="verdict ${WORDS[verdict.level]}"><b>${WORDS[verdict.level]}</b> ${verdict.text}</p>
+<p class="verdict ${verdict.level}"><b>${verdict.level}</b> ${verdict.text}</p>
 ${tiles(migration)}
 ${
   verdict.findings.length > 0 &&

@@ -5,7 +5,7 @@ import type { MigrationReport, RolloutReport, RolloutStage } from '../model.ts'
 import { gatesSection, timelineSection } from '../rollout-sections.ts'
 import type { Draw } from './draw.ts'
 import { figure } from './figure.ts'
-import { foreign, html, type Markup } from './markup.ts'
+import { foreign, html, type Markup, wordOf } from './markup.ts'
 import type { Panel, Plot } from './plot.ts'
 import { table } from './table.ts'
 
@@ -16,7 +16,7 @@ export function rolloutMarkup({ rollout }: MigrationReport, draw: Draw, id: (nam
   if (rollout === null) return false
   const { driven, stage, attempt, phase, verdict, waits, paused, approved, enteredAt } = rollout
   const plot = evidencePlot(rollout, id('gate-evidence'))
-  return html`<p>${driven ? 'The plan is being driven.' : 'The plan was let go: the dials are turned by hand.'} Stage <strong>${foreign(stage, 60)}</strong>, attempt ${attempt}, since ${formatTime(enteredAt)}: ${PHASES[phase]}${verdict !== null && html`, <strong>${verdict}</strong>`}.</p>
+  return html`<p>${driven ? 'The plan is being driven.' : 'The plan was let go: the dials are turned by hand.'} Stage <strong>${foreign(stage, 60)}</strong>, attempt ${attempt}, since ${formatTime(enteredAt)}: ${wordOf(PHASES, phase)}${verdict !== null && html`, <strong>${verdict}</strong>`}.</p>
 ${waits.length > 0 && html`<ul>${waits.map((wait) => html`<li>${foreign(wait, 600)}</li>`)}</ul>`}
 ${said('Paused', paused)}${said('Approved', approved)}
 <ol class="stages">${rollout.stages.map(stageMarkup)}</ol>
@@ -46,7 +46,7 @@ function stageMarkup({ name, state, dials, minSoakMs, approval, attempts }: Roll
     ...(approval === 'manual' ? ['a human says yes'] : []),
     ...(attempts > 1 ? [`attempt ${attempts}`] : []),
   ]
-  return html`<li class="${state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${STATES[state]}</span>
+  return html`<li class="${state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${wordOf(STATES, state)}</span>
 <span>target ${formatShare(target)}, shadow ${formatShare(shadow)}${control > 0 && `, control ${formatShare(control)}`}</span>
 <span class="quiet">${more.join(', ')}</span></li>
 `

@@ -30,8 +30,8 @@ export function table({ head, rows, textColumns, sortable = false, items = false
     ) => html`<tr${marked === undefined ? rowClass(cells[0]) : html` class="${marked[at]}"`}${item}>${cells.map(
       (cell, column) =>
         column === 0
-          ? html`<th scope="row" class="${as(column)}">${content(cell)}</th>`
-          : html`<td class="${isTime(cell) ? 't time' : as(column)}"${numberOf(cell)}>${content(cell)}</td>`,
+          ? html`<th scope="row" class="${as(column)}${wide(cell)}">${content(cell)}</th>`
+          : html`<td class="${isTime(cell) ? 't time' : as(column)}${wide(cell)}"${numberOf(cell)}>${content(cell)}</td>`,
     )}</tr>
 `,
   )}</tbody></table></div>`
@@ -39,6 +39,11 @@ export function table({ head, rows, textColumns, sortable = false, items = false
 
 function content(cell: Cell): Markup {
   return typeof cell === 'string' ? html`${cell.replace(/^· /, '')}` : foreign(cell.foreign, FOREIGN)
+}
+
+/** Foreign words may be broken anywhere, but not into single letters. */
+function wide(cell: Cell): string {
+  return typeof cell === 'string' ? '' : ' f'
 }
 
 /** Times and ranges stay on one line. */

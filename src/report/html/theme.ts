@@ -59,7 +59,8 @@ thead th { color: var(--muted); font-weight: 600; font-size: 0.875rem; vertical-
 tbody th { font-weight: 400; }
 th.t, td.t { text-align: left; }
 tbody th.t, td.time { white-space: nowrap; }
-th bdi, td bdi { display: inline-block; min-width: 6em; white-space: normal; overflow-wrap: anywhere; }
+th bdi, td bdi { white-space: normal; overflow-wrap: anywhere; }
+th.f, td.f { min-width: 7em; }
 td.wide { min-width: 16em; }
 td.n, th.n { white-space: nowrap; }
 tr.part th { padding-left: 14px; color: var(--muted); }
@@ -96,7 +97,7 @@ td.mcp.up b { color: var(--ok); } td.mcp.flaky b { color: var(--look); } td.mcp.
 .filter { display: block; margin: 8px 0; font-size: 0.9rem; }
 .filter input { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--muted); border-radius: 4px; padding: 4px 8px; width: min(100%, 24rem); margin-left: 6px; }
 .difference { border: 1px solid var(--line); border-radius: 6px; padding: 8px 12px 4px; margin: 10px 0; }
-.difference > p { margin: 2px 0 0; text-align: right; }
+.difference > p.job { margin: 2px 0 0; text-align: right; }
 .difference header { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; }
 .difference .path { font-weight: 600; overflow-wrap: anywhere; flex: 1 1 260px; font-size: 0.95em; }
 .difference .count { font-variant-numeric: tabular-nums; }
