@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,10 +11,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { unleashFlags } from '../../adapters/flags/unleash/index.ts'
 import { encodeDials, loadEngine } from '../../adapters/unleash-engine.ts'
 import { coversRevision, type FlagDials } from '../../src/ports/flags.ts'
+import type { Tick } from '../../src/rollout/controller.ts'
 import { isShadowed, type Route, sideOf } from '../../src/vocabulary/job.ts'
 import { call, type Told } from '../cli/kit.ts'
 import type { ProducerOrder } from '../fixtures/flag-producer.ts'
 import { until } from '../support/app.ts'
+import { openCockpit, type Site, startApp, writePlan } from '../support/drive.ts'
 import { hasUnleash, startUnleash, type UnleashServer } from '../support/unleash.ts'
 
 const there = hasUnleash()
@@ -232,6 +234,60 @@ describe.skipIf(!there)('200,000 keys through the real server', () => {
       await Promise.all([source.close(), writing.close()])
     }
   }, 60_000)
+})
+
+describe.skipIf(!there)('a plan, driven through the flag server', () => {
+  test('goes on stage by stage, holds while the server is lost, and goes on when it is back', async () => {
+    const site: Site = {
+      ...{ folder: join(folder, 'driven'), place: { folder: join(folder, 'driven'), files: 'apart' } },
+      flags: unleashFlags({
+        ...{ url: server.url, token: server.backendToken, poll: '200ms', timeout: '1s', metrics: 'off' },
+        admin: { token: server.adminToken },
+      }),
+    }
+    mkdirSync(site.folder)
+    await flagWith('0%')
+    writePlan(site, [
+      { name: 'shadow', dials: 'target: 0%, shadow: 100%' },
+      { name: 'canary', dials: 'target: 50%, shadow: 50%' },
+    ])
+    const updatesOf = async (): Promise<number> => {
+      const { events } = (await server.api('GET', 'search/events?feature=IS:mail&limit=100')) as {
+        events: { type: string }[]
+      }
+      return events.filter(({ type }) => type === 'feature-strategy-update').length
+    }
+    const before = await updatesOf()
+    const cockpit = await openCockpit(site)
+    const app = await startApp(site)
+    try {
+      const ticks: Tick[] = []
+      const at = (seen: (tick: Tick) => boolean) => (tick: Tick) => {
+        ticks.push(tick)
+        return seen(tick)
+      }
+      const inCanary = (tick: Tick): boolean => tick.record?.phase === 'watching' && tick.record.stage === 'canary'
+      expect((await cockpit.drive(at(inCanary))).record).toMatchObject({ stage: 'canary' })
+      const written = (tick: Tick): boolean => tick.action?.kind === 'write-flag'
+      expect(ticks.filter(written).length).toBeGreaterThan(0)
+      // what its clients do not show yet is not written again and again
+      expect((await updatesOf()) - before).toBe(2)
+
+      await server.kill()
+      const lost = await cockpit.drive(
+        at(({ action }) => action?.kind === 'hold' && action.reasons.includes('flag-lost')),
+      )
+      expect(lost.record).toMatchObject({ stage: 'canary' })
+      expect(await cockpit.record()).toMatchObject({ stage: 'canary', phase: 'watching' })
+
+      await server.restart()
+      expect((await cockpit.drive(at(() => false))).state).toBe('rests')
+      expect(await cockpit.record()).toMatchObject({ phase: 'done', stage: 'canary' })
+    } finally {
+      await app.stop()
+      await cockpit.close()
+    }
+  }, 90_000)
 })
 
 describe.skipIf(!there)('the flag server is gone', () => {

@@ -10,7 +10,7 @@ import { resolveMigration } from '../../src/config/resolve.ts'
 import type { CutoverConfig, MigrationBase } from '../../src/config/types.ts'
 import { type Cutover, openCutover } from '../../src/cutover.ts'
 import type { JobContext } from '../../src/execution/context.ts'
-import type { FlagSource } from '../../src/ports/flags.ts'
+import type { FlagSource, FlagSpec } from '../../src/ports/flags.ts'
 import type { MigrationLedger } from '../../src/ports/ledger.ts'
 import type { QueueSpec } from '../../src/ports/queue.ts'
 import { Controller, type ControllerOptions, type Tick } from '../../src/rollout/controller.ts'
@@ -23,6 +23,8 @@ import { configOf, type Mail, type Place, partsAt } from './app.ts'
 export interface Site {
   readonly folder: string
   readonly place: Place
+  /** In place of the flag file; not for controllers in a process of their own. */
+  readonly flags?: FlagSpec
 }
 
 /** Long enough for a busy machine, short enough for a test. */
@@ -70,7 +72,7 @@ export function writeFlags({ folder }: Site, target = '0%', shadow = '0%'): void
 }
 
 export function siteConfig(site: Site, queues: Partial<Record<Side, QueueSpec>> = {}): CutoverConfig {
-  const flags = fileFlags({ path: join(site.folder, 'flags.yaml') })
+  const flags = site.flags ?? fileFlags({ path: join(site.folder, 'flags.yaml') })
   const migration = { ...TIMES, plan: join(site.folder, 'plan.md'), key: (mail: Mail) => mail.box ?? String(mail.n) }
   return configOf({ ...partsAt(site.place), stop: async () => {} }, flags as never, { migration, queues })
 }
