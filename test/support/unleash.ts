@@ -30,6 +30,8 @@ const NOBODY = 65534
 export interface UnleashServer {
   readonly url: string
   readonly adminToken: string
+  /** Of the person who may do everything, on its pages. */
+  readonly login: { readonly username: string; readonly password: string }
   /** Of project `default`, environment `development`. */
   readonly backendToken: string
   /** One call of the Admin API; rejects unless it answers 2xx. */
@@ -128,6 +130,7 @@ async function startServer(folder: string, database: Database): Promise<UnleashS
   const secret = (): string => randomBytes(24).toString('hex')
   const adminToken = `*:*.${secret()}`
   const backendToken = `default:development.${secret()}`
+  const login = { username: 'admin', password: `P-${secret()}` }
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const env = {
@@ -141,6 +144,8 @@ async function startServer(folder: string, database: Database): Promise<UnleashS
     UNLEASH_URL: url,
     INIT_ADMIN_API_TOKENS: adminToken,
     INIT_BACKEND_API_TOKENS: backendToken,
+    UNLEASH_DEFAULT_ADMIN_USERNAME: login.username,
+    UNLEASH_DEFAULT_ADMIN_PASSWORD: login.password,
     CHECK_VERSION: 'false',
     SEND_TELEMETRY: 'false',
     LOG_LEVEL: 'warn',
@@ -167,6 +172,7 @@ async function startServer(folder: string, database: Database): Promise<UnleashS
     url,
     adminToken,
     backendToken,
+    login,
     api,
     newToken: async (lastsMs) => {
       const asked = { tokenName: `t-${randomBytes(4).toString('hex')}`, type: 'backend', environment: 'development' }

@@ -80,7 +80,8 @@ export class UnleashAdmin {
 
   async replaceStrategy(name: string, stored: StoredStrategy, body: StrategyBody): Promise<void> {
     const { title, sortOrder } = stored
-    const whole = { ...body, title: title ?? '', sortOrder, constraints: [], segments: [], disabled: false }
+    const named = title === null ? {} : { title }
+    const whole = { ...body, ...named, sortOrder, constraints: [], segments: [], disabled: false }
     const path = `${this.#inEnvironment(name)}/strategies/${encodeURIComponent(stored.id)}`
     this.#good(await this.#ask('PUT', path, whole), name)
   }
