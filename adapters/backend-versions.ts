@@ -36,12 +36,18 @@ function isOf(version: string, tested: string): boolean {
   return version === tested || (tested.split('.').length < 3 && version.startsWith(`${tested}.`))
 }
 
+const versions = new Map<string, string>()
+
 /** The version of the package whose CommonJS module exports this class, or one it extends; undefined if bundled. */
 export function versionOfClass(exported: unknown, library: string): string | undefined {
   const modules = Object.values(createRequire(import.meta.url).cache)
   for (let of: unknown = exported; typeof of === 'function'; of = Object.getPrototypeOf(of)) {
     const file = modules.find((module) => module?.exports === of)?.filename
-    if (file !== undefined) return versionAbove(dirname(file), library)
+    if (file === undefined) continue
+    // What was loaded is what it is, also when its folder is replaced meanwhile by a deploy.
+    const version = versions.get(file) ?? versionAbove(dirname(file), library)
+    if (version !== undefined) versions.set(file, version)
+    return version
   }
   return undefined
 }

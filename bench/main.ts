@@ -1,4 +1,4 @@
-// `npm run bench [-- NAME …] [--rounds N] [--jobs N]`: every figure beside the raw backend's, in one run.
+// `npm run bench [-- NAME …] [--rounds N] [--jobs N] [--way FROM:TO]`: every figure beside the raw backend's, in one run.
 
 import { parseArgs } from 'node:util'
 import { openWorld } from './world.ts'
@@ -9,6 +9,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '7' },
     jobs: { type: 'string', default: '20000' },
     outcomes: { type: 'string', default: '1000000' },
+    way: { type: 'string' },
   },
 })
 const rounds = Number(values.rounds)
@@ -31,7 +32,7 @@ try {
   if (wanted('footprint')) await (await import('./footprint.ts')).benchFootprint(world, { rounds }, print)
   if (wanted('shadow')) await (await import('./shadow.ts')).benchShadow(world, { rounds }, print)
   if (wanted('work')) await (await import('./work.ts')).benchWork(world, { rounds, jobs }, print)
-  if (wanted('move')) await (await import('./move.ts')).benchMove(world, { rounds, jobs }, print)
+  if (wanted('move')) await (await import('./move.ts')).benchMove(world, { rounds, jobs, way: values.way }, print)
   const outcomes = Number(values.outcomes)
   if (wanted('ledger')) await (await import('./ledger.ts')).benchLedger(world, { outcomes, rounds }, print)
   if (wanted('counts')) await (await import('./counts.ts')).benchCounts(world, { rounds }, print)

@@ -13,6 +13,8 @@ const PAGE = 250
 interface Options {
   readonly rounds: number
   readonly jobs: number
+  /** Only this one, e.g. `bee-queue:bullmq`. */
+  readonly way: string | undefined
 }
 
 /** Least jobs a second. */
@@ -27,7 +29,8 @@ const GOALS: readonly (readonly [from: Backend, to: Backend, goal?: number])[] =
 ]
 
 export async function benchMove(world: World, options: Options, print: (text: string) => void): Promise<void> {
-  for (const [from, to, goal] of GOALS) print(lineOf(await move(world, from, to, options), goal))
+  const wanted = GOALS.filter(([from, to]) => options.way === undefined || options.way === `${from}:${to}`)
+  for (const [from, to, goal] of wanted) print(lineOf(await move(world, from, to, options), goal))
 }
 
 function lineOf(result: Result, goal: number | undefined): string {

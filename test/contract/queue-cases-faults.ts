@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { Disposition, QueuePlace } from '../../src/ports/queue.ts'
 import type { Case } from './queue-contract.ts'
-import { ACK, type Bench, enqueueAll, eventually, job, jobs, placed } from './queue-kit.ts'
+import { ACK, allParked, type Bench, enqueueAll, eventually, everyPage, job, jobs, placed } from './queue-kit.ts'
 
 const WORKER = fileURLToPath(new URL('./queue-worker.ts', import.meta.url))
 
@@ -198,6 +198,44 @@ export const FAULT_CASES: readonly Case[] = [
       const work = await bench.work(direct)
       await work.until((runs) => runs.length === 2)
       expect(await direct.counts()).toMatchObject({ waiting: 0 })
+    },
+  },
+  {
+    name: 'an answer to park or remove that is lost: each job is taken or still waits, and none is in both places',
+    needs: (harness) => (harness.connection === undefined ? 'no connection that could break' : undefined),
+    timeoutMs: () => 60_000,
+    async run(bench) {
+      const { connection } = bench.harness
+      if (connection === undefined) throw new Error('unreachable: the case needs a connection')
+      const queue = await bench.queue(connection.spec())
+      const direct = await bench.queue()
+      for (const how of ['park', 'remove'] as const) {
+        const list = jobs(600)
+        await enqueueAll(direct, list)
+        const ids = list.map((one) => one.backendId)
+        await connection.loseAnswers()
+        const lost = (how === 'park' ? queue.park(ids, 'moving') : queue.remove(ids)).then(
+          () => 'answered',
+          () => 'failed',
+        )
+        expect(await lost).toBe('failed')
+        await connection.heal()
+        await eventually(
+          async () => queue.counts().catch(() => undefined),
+          (counts) => counts !== undefined,
+        )
+        const waiting = (await everyPage((cursor) => direct.list({ place: 'waiting', limit: 500, ...cursor }))).map(
+          (one) => one.backendId,
+        )
+        const parked = (await allParked(direct)).map((one) => one.backendId)
+        expect(parked.filter((id) => waiting.includes(id))).toEqual([])
+        if (how === 'park') expect([...waiting, ...parked].sort()).toEqual([...ids].sort())
+        // What had been taken is told as not taken the second time; what had not is taken now.
+        const again = how === 'park' ? await queue.park(ids, 'moving') : await queue.remove(ids)
+        expect(ids.filter((_, at) => again[at])).toEqual(ids.filter((id) => waiting.includes(id)))
+        expect((await allParked(direct)).length).toBe(how === 'park' ? 600 : 0)
+        await direct.dropParked(ids)
+      }
     },
   },
   {

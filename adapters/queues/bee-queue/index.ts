@@ -121,6 +121,7 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     this.#opening ??= connect(this.#options, this.#suffix)
     try {
       this.#connection = await this.#opening
+      versionOfClass(this.#connection.Class, KIND)
     } catch (error) {
       this.#opening = undefined
       throw error
