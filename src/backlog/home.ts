@@ -10,6 +10,7 @@ import type { MoveProgress, MoveResult, Mover } from './move.ts'
 export interface HomeOptions {
   readonly mover: Mover
   readonly ledger: MigrationLedger
+  /** In detail. */
   readonly counts: () => Promise<QueueCounts>
   /** How long to go on without having moved anything. */
   readonly waitMs: number
@@ -65,8 +66,10 @@ export async function bringHome(options: HomeOptions): Promise<HomeResult> {
 }
 
 export async function lookAtTarget({ ledger, counts }: Pick<HomeOptions, 'ledger' | 'counts'>): Promise<OnTarget> {
-  const { waiting, delayed, running, parked } = await counts()
-  return { ...rowsOnTarget((await ledger.snapshot()).gauges), copies: waiting + delayed + running + parked }
+  const { waiting, delayed, running, parked, others = 0 } = await counts()
+  // jobs of other names in the same queue are nobody's concern here
+  const copies = Math.max(0, waiting + delayed + running - others) + parked
+  return { ...rowsOnTarget((await ledger.snapshot()).gauges), copies }
 }
 
 export function rowsOnTarget({ waiting, running, moving }: Gauges): Omit<OnTarget, 'copies'> {

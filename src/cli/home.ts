@@ -41,7 +41,7 @@ export async function comeHome({ call, session, settings, ledger, who, signal }:
   try {
     const result = await bringHome({
       ...{ mover, ledger, waitMs: call.options.wait, ...(signal === undefined ? {} : { signal }) },
-      counts: async () => (await queue('target')).counts(),
+      counts: async () => (await queue('target')).counts({ detail: true }),
       onProgress: ({ moved, left, total }) => progress.update(moved + left, total),
     })
     if (result.moved + result.pending > 0) {
