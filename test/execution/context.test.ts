@@ -112,6 +112,40 @@ it('time inside effects is not the handler’s, overlapping effects count once',
   expect(outcome.runMs).toBeLessThan(40)
 })
 
+it('time inside effects is also that of waiting to be allowed, and of what a shadow does in their place', async () => {
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+  const allowed = context({
+    begin: async () => {
+      await pause(60)
+      return true
+    },
+  })
+  const primary = await attempt((_payload, ctx) => ctx.effect('a', 1, () => 1), allowed)
+  expect(allowed.effectMs).toBeGreaterThan(50)
+  expect(primary.outcome.runMs).toBeLessThan(40)
+  const copy = context({ arm: 'shadow' })
+  const shadow = await attempt(
+    (_payload, ctx) =>
+      ctx.effect(
+        'a',
+        1,
+        () => 1,
+        () => pause(60),
+      ),
+    copy,
+  )
+  expect(copy.effectMs).toBeGreaterThan(50)
+  expect(shadow.outcome.runMs).toBeLessThan(40)
+})
+
+it('an effect that is still under way when the attempt ends counts up to then', async () => {
+  const run = context()
+  const ended = attempt((_payload, ctx) => ctx.effect('a', 1, () => new Promise<void>(() => {})), run)
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  run.abort(new CutoverError('aborted', 'the worker closes'))
+  expect((await ended).outcome.runMs).toBeLessThan(40)
+})
+
 it.each([
   ['text', { name: 'string', message: expect.stringContaining('text') }],
   [null, expect.anything()],
