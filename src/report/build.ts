@@ -105,7 +105,7 @@ function migrationReport({
     ceiling: control.ceiling,
     flag: flagReport(snapshot, live),
     ...numbers,
-    processes: processesReport(snapshot, presence, live),
+    processes: processesReport(snapshot, { all: presence, live, clockJumps: sums.of(MEASURES.clockJumped) }),
     epochs: epochsReport(snapshot, summed),
     recent: recentReport(samples, audit),
     rollout:
@@ -167,8 +167,15 @@ function flagReport({ control }: Snapshot, live: readonly PresenceRecord[]): Fla
 
 function processesReport(
   { control }: Snapshot,
-  all: readonly PresenceRecord[],
-  live: readonly PresenceRecord[],
+  {
+    all,
+    live,
+    clockJumps,
+  }: {
+    readonly all: readonly PresenceRecord[]
+    readonly live: readonly PresenceRecord[]
+    readonly clockJumps: number
+  },
 ): ProcessesReport {
   const producers = live.filter((process) => process.produces)
   return {
@@ -178,6 +185,7 @@ function processesReport(
     inFlight: live.reduce((sum, process) => sum + process.inFlight, 0),
     latchBehind: producers.filter((process) => process.latchRevision < control.latch.revision).length,
     maxSkewMs: live.reduce((max, process) => Math.max(max, Math.abs(process.skewMs)), 0),
+    clockJumps,
   }
 }
 

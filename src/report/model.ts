@@ -103,6 +103,7 @@ export type FindingCode =
   | 'flag'
   | 'flag-behind'
   | 'clock-skew'
+  | 'clock-jumped'
 
 export interface Finding {
   readonly level: 'note' | 'look' | 'broken'
@@ -318,6 +319,8 @@ export interface ProcessesReport {
   readonly latchBehind: number
   /** Largest distance of a live process's clock from the ledger's. */
   readonly maxSkewMs: number
+  /** How often a process saw the ledger's clock jump, in all epochs; one jump is seen by every process. */
+  readonly clockJumps: number
 }
 
 export interface EpochReport {

@@ -169,6 +169,12 @@ function channelLooks({ flag, processes }: Facts): Found[] {
       'clock-skew',
       () => `a clock is ${formatMs(processes.maxSkewMs)} away from the ledger's`,
     ],
+    [
+      processes.clockJumps > 0,
+      'clock-jumped',
+      () =>
+        `the ledger's clock jumped, as ${plural(processes.clockJumps, 'process', 'processes')} saw: what was due then may be called late or lost`,
+    ],
   ]
 }
 

@@ -127,6 +127,14 @@ describe('verdict', () => {
     expect(verdict).toMatchObject({ level, text })
   })
 
+  test("a jump of the ledger's clock is told, with how many saw it", () => {
+    const counts = { 'excluded/clock-jumped': 3, 'job/dispatched.legacy': 1, 'job/route.legacy': 1, 'job/ok.legacy': 1 }
+    const report = reportOf(ledgerSnapshot({ snapshot: { buckets: [bucket(counts)] } }))
+    expect(report.processes.clockJumps).toBe(3)
+    expect(report.verdict).toMatchObject({ level: 'look', findings: [{ code: 'clock-jumped' }] })
+    expect(report.contradictions).toEqual([])
+  })
+
   test('a lost job and a job done twice break it', () => {
     const broken = reportOf(
       ledgerSnapshot({

@@ -194,6 +194,7 @@ function processes({ processes: p, flag, sides }: MigrationReport): Markup | fal
     ['producers behind the latch', formatCount(p.latchBehind)],
     ['producers behind the flag', formatCount(flag.behind)],
     ['largest distance of a clock', formatMs(p.maxSkewMs)],
+    ["jumps of the ledger's clock, as processes saw", formatCount(p.clockJumps)],
     ['handler version on legacy', versions('legacy')],
     ['handler version on target', versions('target')],
     ['flag revision', { foreign: flag.revision }],
