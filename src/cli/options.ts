@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { parseShare } from '../vocabulary/dials.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
+import { SIDES, type Side } from '../vocabulary/job.ts'
 
 /** A parser whose refusal is a wrong usage. */
 function reading<T>(read: (text: string) => T): (text: string) => T {
@@ -25,6 +26,13 @@ export function count(text: string): number {
   const n = Number(text)
   if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('write a whole number from 1.')
   return n
+}
+
+/** `legacy` or `target`. */
+export function side(text: string): Side {
+  const found = SIDES.find((each) => each === text)
+  if (found === undefined) throw new InvalidArgumentError(`write one of: ${SIDES.join(', ')}.`)
+  return found
 }
 
 /** `--by` and `--why`, for what changes something. */

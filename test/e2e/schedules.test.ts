@@ -4,8 +4,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { SCHEDULE_LEASE_MS } from '../../src/backlog/schedules.ts'
-import { type App, type Bed, embeddedBed, openApp, type Place, redisBed, until } from '../support/app.ts'
-import { hasRedis } from '../support/redis.ts'
+import { type App, type Bed, embeddedBed, openApp, type Place, partsAt, redisBed, until } from '../support/app.ts'
+import { hasRedis, startRedis } from '../support/redis.ts'
 import type { Ticker } from '../support/ticker.ts'
 
 type PlacedBed = Bed & { place: Place }
@@ -70,8 +70,10 @@ async function scene(make: () => Promise<PlacedBed>, ends: Ends) {
   return { app, child }
 }
 
-// each test mostly waits for a lease to be over: they do so together
-describe.concurrent.each(BEDS)('%s', (_name, possible, make) => {
+/** Each test mostly waits for a lease to be over. They do so together, so each also waits for the others' processes. */
+const TOGETHER_MS = 60_000
+
+describe.concurrent.each(BEDS)('%s', { timeout: TOGETHER_MS }, (_name, possible, make) => {
   it.runIf(possible).for(['acquireLease', 'pin', 'enqueue', 'tickFired'] as const)(
     'the owner is killed after %s: the next one goes on where it was',
     async (point, { onTestFinished }) => {
@@ -109,7 +111,7 @@ describe.concurrent.each(BEDS)('%s', (_name, possible, make) => {
   })
 })
 
-describe.runIf(hasRedis())('owners that overlap', () => {
+describe.runIf(hasRedis())('with Redis', () => {
   it('one that was stopped past its lease goes on beside its successor, with a clock five minutes off', async ({
     onTestFinished,
   }) => {
@@ -123,5 +125,22 @@ describe.runIf(hasRedis())('owners that overlap', () => {
     slow.process.kill('SIGCONT')
     await expectEveryTickOnce(app, Date.now() + 2000)
     expect(ticksOf(app).every((tick) => Math.abs(tick - Date.now()) < 60_000)).toBe(true)
+  })
+
+  it('a Redis that is killed and started again costs no tick', async ({ onTestFinished }) => {
+    const server = await startRedis({ appendOnly: true })
+    onTestFinished(() => server.stop())
+    const place = { url: server.url }
+    const { app, child } = await scene(async () => ({ ...partsAt(place), place, stop: async () => {} }), onTestFinished)
+    await child().owner()
+    const fired = async (): Promise<boolean> => (await app.cutover.schedules('mail'))[0]?.lastTick !== undefined
+    await until(fired, 'the first tick')
+    await server.kill()
+    const down = Date.now()
+    await until(() => Date.now() > down + 2500, 'some ticks are due')
+    await server.restart()
+    await until(() => fired().catch(() => false), 'the ledger answers again')
+    await app.both()
+    await expectEveryTickOnce(app, Date.now() + 1000)
   })
 })

@@ -1,15 +1,15 @@
 // What may be removed now that the migration is over, and what may not yet, and why?
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { drainWindowMs } from '../../backlog/drain.ts'
 import { type FinishProof, readFinish } from '../../backlog/finish.ts'
 import { formatCount } from '../../report/format.ts'
-import { SIDES, type Side } from '../../vocabulary/job.ts'
+import type { Side } from '../../vocabulary/job.ts'
 import { drainJson } from '../drain-view.ts'
 import { viewFlag } from '../flag-view.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
-import { duration, examples, NAME_HELP } from '../options.ts'
+import { duration, examples, NAME_HELP, side } from '../options.ts'
 import { blocks, columns, foreign, type Pen } from '../pen.ts'
 import type { Cli } from '../run.ts'
 import { withSession } from '../session.ts'
@@ -39,12 +39,6 @@ export function finishCommand(program: Command, cli: Cli): void {
     )
     .addHelpText('after', examples(['cutover finish parse-email', 'cutover finish --wait 10m --json']))
     .action(cli.action(finish))
-}
-
-function side(text: string): Side {
-  const found = SIDES.find((each) => each === text)
-  if (found === undefined) throw new InvalidArgumentError(`write one of: ${SIDES.join(', ')}.`)
-  return found
 }
 
 const LOOK_EVERY_MS = 1000

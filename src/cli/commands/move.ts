@@ -1,15 +1,15 @@
 // Moves waiting jobs to the other side: a pass, or a standing loop, with a table at the end of what stayed and why.
 
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { follow } from '../../backlog/follow.ts'
 import { type MoveResult, Mover } from '../../backlog/move.ts'
 import { auditMove } from '../../backlog/move-audit.ts'
 import { formatCount } from '../../report/format.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
-import { SIDES, type Side } from '../../vocabulary/job.ts'
+import type { Side } from '../../vocabulary/job.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
 import { moveTable } from '../move-table.ts'
-import { addWho, count, examples, NAME_HELP } from '../options.ts'
+import { addWho, count, examples, NAME_HELP, side } from '../options.ts'
 import { foreign, type Pen } from '../pen.ts'
 import { progressOf } from '../progress.ts'
 import type { Cli } from '../run.ts'
@@ -46,12 +46,6 @@ export function moveCommand(program: Command, cli: Cli): void {
       ]),
     )
     .action(cli.action(moveJobs))
-}
-
-function side(text: string): Side {
-  const found = SIDES.find((each) => each === text)
-  if (found === undefined) throw new InvalidArgumentError(`write one of: ${SIDES.join(', ')}.`)
-  return found
 }
 
 async function moveJobs(call: Call<Options>): Promise<Answer> {

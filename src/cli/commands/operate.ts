@@ -1,13 +1,13 @@
 // An operator's word on one job: force, retry, discard.
 
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { CASE_WORDS } from '../../backlog/job-cases.ts'
 import { Mover } from '../../backlog/move.ts'
 import { type Operation, type OperationResult, Operator } from '../../backlog/operate.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
-import { SIDES, type Side } from '../../vocabulary/job.ts'
+import type { Side } from '../../vocabulary/job.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
-import { addWho, examples, NAME_HELP } from '../options.ts'
+import { addWho, examples, NAME_HELP, side } from '../options.ts'
 import { foreign, type Pen } from '../pen.ts'
 import type { Cli } from '../run.ts'
 import { type WhoOptions, whoOf, withSession } from '../session.ts'
@@ -48,12 +48,6 @@ function add(program: Command, cli: Cli, operation: Operation, description: stri
   addWho(command)
     .addHelpText('after', examples([...lines]))
     .action(cli.action((call: Call<Options>) => operate(call, operation)))
-}
-
-function side(text: string): Side {
-  const found = SIDES.find((each) => each === text)
-  if (found === undefined) throw new InvalidArgumentError(`write one of: ${SIDES.join(', ')}.`)
-  return found
 }
 
 async function operate(call: Call<Options>, operation: Operation): Promise<Answer> {
