@@ -1,6 +1,7 @@
 // `cutover report --format html`: a file that opens, a folder of pages, and refusals before anything is written.
 
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -40,6 +41,11 @@ describe('report --format html', () => {
     expect(page).toContain('<th scope="row" class="t">time-out of an attempt</th>')
     expect(page).toContain('redis://***@db.example/1')
     expect(page).not.toContain('hunter2')
+    // style and script are as the policy has them: nothing on the way has touched them
+    for (const tag of ['style', 'script']) {
+      const [, text = ''] = new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`).exec(page) ?? []
+      expect(page).toContain(`'sha256-${createHash('sha256').update(text).digest('base64')}'`)
+    }
   })
 
   test('the redaction is in the model: the library gives it too', async () => {
