@@ -10,7 +10,7 @@ import { openCutover } from '../../src/cutover.ts'
 import type { LedgerSpec, MigrationLedger } from '../../src/ports/ledger.ts'
 import type { EnqueueAnswer, OutgoingJob, Queue, QueueSpec } from '../../src/ports/queue.ts'
 import { testFlags } from '../../src/testing/index.ts'
-import type { Route, Side } from '../../src/vocabulary/job.ts'
+import { otherSide, type Route, type Side } from '../../src/vocabulary/job.ts'
 import { altered } from './altered.ts'
 import { configOf, type Mail, type Place, partsAt } from './app.ts'
 
@@ -36,7 +36,8 @@ export type Point =
 export interface Doom {
   readonly place: Place
   readonly diary: string
-  readonly role: 'worker' | 'producer' | 'mover'
+  /** `operator`: forces the job from `from` to the other side. */
+  readonly role: 'worker' | 'producer' | 'mover' | 'operator'
   readonly route: Route
   readonly sides: readonly Side[]
   readonly point: Point
@@ -167,15 +168,19 @@ async function handle(mail: Mail, ctx: import('../../src/execution/context.ts').
   return { n: mail.n }
 }
 
+const from = doom.from ?? 'legacy'
 if (doom.role === 'worker') {
   for (const side of doom.sides) await cutover.work('mail', side, handle as never, { concurrency: 1 })
   process.stdout.write('ready\n')
   process.once('SIGTERM', () => void cutover.close({ timeout: '2s' }))
+} else if (doom.role === 'operator') {
+  const result = await cutover.force('mail', doom.id, { to: otherSide(from), why: 'a test' })
+  process.stdout.write(`forced ${JSON.stringify(result)}\n`)
+  await cutover.close({ timeout: '2s' })
 } else if (doom.role === 'mover') {
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
-  const from = doom.from ?? 'legacy'
-  const to = from === 'legacy' ? 'target' : 'legacy'
+  const to = otherSide(from)
   const result = await cutover.move('mail', { from, to, follow: doom.follow === true, signal: stop.signal })
   process.stdout.write(`moved ${JSON.stringify(result)}\n`)
   await cutover.close({ timeout: '2s' })
