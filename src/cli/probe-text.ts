@@ -36,7 +36,7 @@ function serverText(verdict: ServerVerdict, all: readonly ProbeRecord[], pen: Pe
       '  ',
     ),
     ...toolLines(verdict.tools),
-    ...PROBE_PLACES.flatMap((place) => hangLines(place, records, pen)),
+    ...hangLines(records, pen),
   ].join('\n')
 }
 
@@ -81,17 +81,23 @@ function toolLines(tools: ToolDifference | null): readonly string[] {
   })
 }
 
-/** Of the last failure in a place: the sentence first, then what was seen, then what to do. */
-function hangLines(place: ProbePlace, all: readonly ProbeRecord[], pen: Pen): readonly string[] {
-  const failed = all.findLast((record) => record.place === place && record.class !== 'ok')
-  if (failed?.hang === undefined) return []
-  const { sentence, details } = failed.hang
-  const lines = details.flatMap(({ what, lines: seen }) => [
-    pen.style('dim', `    ${foreign(what)}`),
-    ...seen.map((line) => `      ${foreign(line)}`),
-  ])
-  const advice = isFailure(failed.class)
-    ? [`    ${pen.style('cyan', 'to do')} ${FAILURE_CLASSES[failed.class].advice}`]
-    : []
-  return [`  ${pen.style('bold', place)} ${foreign(sentence, 300)}`, ...lines, ...advice]
+/**
+ * Of the last failure in each place: the sentence first, then what was seen, then what to do. What failed of the same
+ * before it is not shown again.
+ */
+function hangLines(records: readonly ProbeRecord[], pen: Pen): readonly string[] {
+  const shown = new Set<string>()
+  return PROBE_PLACES.flatMap((place) => {
+    const failed = records.findLast((record) => record.place === place && record.class !== 'ok')
+    if (failed?.hang === undefined) return []
+    const sentence = `  ${pen.style('bold', place)} ${foreign(failed.hang.sentence, 300)}`
+    if (shown.has(failed.class)) return [sentence]
+    shown.add(failed.class)
+    const lines = failed.hang.details.flatMap(({ what, lines: seen }) => [
+      pen.style('dim', `    ${foreign(what)}`),
+      ...seen.map((line) => `      ${foreign(line)}`),
+    ])
+    const advice = isFailure(failed.class) ? FAILURE_CLASSES[failed.class].advice : ''
+    return [sentence, ...lines, `    ${pen.style('cyan', 'to do')} ${advice}`]
+  })
 }

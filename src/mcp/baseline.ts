@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import type { ProbeRecord } from '../vocabulary/probe.ts'
 import { describeServer, type McpServerSettings } from './config.ts'
-import { Crumbs, crumbFile, readCrumbs } from './crumbs.ts'
+import { Crumbs, crumbFile, readCrumbs, tidyCrumbs } from './crumbs.ts'
 import type { ProbeRequest } from './probe.ts'
 import { killTree, MARK, ProcessTree } from './process-tree.ts'
 import { type ReadyServer, readyServer } from './ready.ts'
@@ -46,6 +46,7 @@ export async function probeBaseline(
     server: server.transport === 'stdio' ? server : { ...server, url: server.url.href },
     deadlineAt: Date.now() + deadlineMs,
   }
+  tidyCrumbs()
   const began = performance.now()
   const { told, ended } = await runPlain(input, `${id}-${name}-baseline`, { limitMs: deadlineMs + TELL_MS, signal })
   const crumbs = crumbFile(id, name, 'baseline')

@@ -1,7 +1,7 @@
 // Breadcrumbs: where a process is, written synchronously before it goes on, so that they are there when its event loop
 // stands still and when it is killed. In files of a folder that only this user may enter.
 
-import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 
@@ -78,6 +78,33 @@ export function readCrumbs(path: string | undefined): readonly Crumb[] {
       .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Crumb]))
   } catch {
     return [] // none, or cut off by a kill
+  }
+}
+
+const KEPT_MS = 86_400_000
+
+/** Removes what processes that are gone have left, and notes of probes older than a day. */
+export function tidyCrumbs(): void {
+  const folder = crumbFolder()
+  if (folder === undefined) return
+  try {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name)
+      const pid = /^calls-(\d+)\.json$/.exec(name)?.[1]
+      const isOld = pid === undefined ? lstatSync(path).mtimeMs < Date.now() - KEPT_MS : !isThere(Number(pid))
+      if (isOld) rmSync(path, { force: true })
+    }
+  } catch {
+    // another process tidies, too
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -25,7 +25,7 @@ const STATES: Readonly<Record<string, string>> = {
 
 /** One process in one line, without its arguments. */
 export function describeProcess({ pid, ppid, state, threads }: Proc): string {
-  const where = waitsIn(pid)
+  const where = state === 'R' ? undefined : waitsIn(pid)
   const parts = [`pid ${pid} ${commandName(pid)} (parent ${ppid}): ${STATES[state] ?? state}`]
   if (where !== undefined) parts.push(` in ${where}`)
   if (threads !== undefined) parts.push(`, ${threads} thread${threads === 1 ? '' : 's'}`)

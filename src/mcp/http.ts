@@ -75,7 +75,8 @@ class WatchedFetch {
       return
     }
     if (status === 401 || status === 403) this.#note(new ProbeError('auth', `it answers ${status}`))
-    else if (status >= 400) this.#note(new ProbeError('http-error', `it answers ${status}`))
+    // 405 to what asks for an event stream: there is none here, which is told as that
+    else if (status >= 400 && status !== 405) this.#note(new ProbeError('http-error', `it answers ${status}`))
   }
 
   #note(failure: ProbeError): ProbeError {

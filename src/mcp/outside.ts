@@ -4,7 +4,7 @@
 import { hostname } from 'node:os'
 import type { PresenceRecord } from '../ports/ledger.ts'
 import type { ProbeRecord } from '../vocabulary/probe.ts'
-import { crumbFile, readCrumbs } from './crumbs.ts'
+import { Crumbs, crumbFile, readCrumbs } from './crumbs.ts'
 import { currentCall, type Detail, describeCall, describeProcess, mainThreadWait } from './forensics.ts'
 import { allProcs, hasMark, procOf } from './proc.ts'
 import { killTree, MARK, ProcessTree } from './process-tree.ts'
@@ -15,6 +15,8 @@ export function lookAtSilence(
   live: readonly PresenceRecord[],
 ): Pick<ProbeRecord, 'class' | 'hang' | 'by'> {
   const seen = judgeSilence(told, live)
+  // a worker that stands still and goes on later tells by itself
+  if (seen.class === 'worker-went-down') new Crumbs(crumbFile(told.id, told.server, told.place)).remove()
   return told.by === undefined ? seen : { ...seen, by: told.by }
 }
 

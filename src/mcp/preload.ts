@@ -12,7 +12,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { basename } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { type Call, PENDING } from './calls.ts'
-import { callFile } from './crumbs.ts'
+import { callFile, tidyCrumbs } from './crumbs.ts'
 
 const BYTES = 4096
 const FRAMES = 12
@@ -26,6 +26,7 @@ if (isMainThread) {
 function watchCalls(): void {
   const path = callFile(process.pid)
   if (path === undefined) return
+  tidyCrumbs()
   let file: number
   try {
     file = openSync(path, 'w', 0o600)
@@ -81,8 +82,9 @@ function stackAbove(frames: number): readonly string[] {
 }
 
 const PENDING_MOST = 20_000
-/** What waits because something else does: the platform, the library that starts processes, this file. */
-const MACHINERY = /\(?node:|node_modules\/execa\/|\/preload\.[jt]s/
+/** What waits because something else does: the platform, the library that starts processes, the probe itself. */
+const MACHINERY =
+  /\(?node:|node_modules\/execa\/|\/mcp\/(preload|probe|connection|stdio|watchdog|baseline-process)\.[jt]s/
 
 function watchPromises(): void {
   const made = new Map<number, string>()

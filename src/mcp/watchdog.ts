@@ -119,7 +119,8 @@ export class Watchdog {
       return await Promise.race([this.#report, late])
     } finally {
       clearInterval(this.#beat)
-      this.#crumbs.close()
+      // what they say is told by whoever asked for the end
+      this.#crumbs.remove()
       await this.#thread.terminate()
     }
   }

@@ -8,7 +8,6 @@ import type { Side } from '../vocabulary/job.ts'
 import type { ProbeFailure, ProbeJob, ProbeRecord } from '../vocabulary/probe.ts'
 import { FAILURE_CLASSES } from './classes.ts'
 import { describeServer, type McpServerSettings, type McpSettings } from './config.ts'
-import { Crumbs, crumbFile } from './crumbs.ts'
 import { probeServer } from './probe.ts'
 import { readyServer } from './ready.ts'
 
@@ -35,8 +34,6 @@ export async function answerProbe(options: WorkerProbe): Promise<void> {
   await ledger.noteProbe({ ...base, class: 'running' })
   const record = { ...(await probeFrom(options, base)), by }
   await ledger.noteProbe(record)
-  // what it noted for others has been told
-  new Crumbs(crumbFile(job.id, job.server, side)).remove()
   const what = { migration, server: job.server, side } as const
   if (record.class === 'ok') emit({ ...what, type: 'mcp-reachable', tools: record.tools?.length ?? 0 })
   else emit({ ...what, type: 'mcp-unreachable', why: record.hang?.sentence ?? record.class })

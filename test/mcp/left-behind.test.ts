@@ -1,7 +1,9 @@
 // 200 probes in a row against servers that hang and crash: each ends within its deadline and two seconds, and in the end
 // not one process is left.
 
+import { readdirSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { crumbFolder } from '../../src/mcp/crumbs.ts'
 import { allProcs, HAS_PROC, hasMark } from '../../src/mcp/proc.ts'
 import { MARK } from '../../src/mcp/process-tree.ts'
 import { probeHere } from '../../src/mcp/worker-probe.ts'
@@ -60,6 +62,8 @@ it('leaves nothing behind', { timeout: 300_000 }, async () => {
     expect(marked).toEqual([])
   }
   expect(children()).toBeLessThanOrEqual(before)
+  // nor a note of them
+  expect(readdirSync(crumbFolder() ?? '').filter((name) => name.includes(id))).toEqual([])
 })
 
 function hasMarkOf(pid: number, id: string): boolean {
