@@ -13,6 +13,7 @@ import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import { embeddedQueue } from '../../adapters/queues/embedded/index.ts'
 import { CutoverError, defineConfig, type Side, type } from '../../src/index.ts'
 import { withoutLastLineBreaks } from './compare.ts'
+import { badKind, losing } from './demo/bad.ts'
 import type { EmailJob, ParsedEmail, ParseEffects, ThreadEffects, ThreadPlace } from './types.ts'
 
 const env = process.env
@@ -58,15 +59,21 @@ function queue(side: Side, name: string) {
   }
 }
 
+const shortPlan = env['EMAIL_AGENT_PLAN']
+/** Where a plan is driven in minutes: a stage lasts two deadlines at least. */
+const hurry = shortPlan !== undefined
 /** Times of the demo: everything that is to settle settles within seconds. In production leave them out. */
-const shortTimes = {
-  timeout: '4s',
-  attempts: 3,
-  backoff: '200ms',
-  waitAllowance: '5s',
+const times = {
+  timeout: hurry ? '1500ms' : '4s',
+  attempts: hurry ? 2 : 3,
+  backoff: hurry ? '100ms' : '200ms',
+  waitAllowance: hurry ? '2500ms' : '5s',
   lease: LEASE,
   tally: { bucket: '1s', slack: '1s' },
 } as const
+const plan = shortPlan ?? join(import.meta.dirname, '../../migration-plan.md')
+
+const threadTarget = losing(queue('target', 'thread-email'), badKind(env))
 
 export default defineConfig({
   namespace: 'email-agent',
@@ -74,7 +81,8 @@ export default defineConfig({
   flags: fileFlags({ path: join(folder, 'cutover.flags.yaml') }),
   migrations: {
     'parse-email': {
-      ...shortTimes,
+      ...times,
+      plan,
       payload: type<EmailJob>(),
       result: type<ParsedEmail>(),
       effects: type<ParseEffects>(),
@@ -85,12 +93,13 @@ export default defineConfig({
       compare: { normalise: withoutLastLineBreaks },
     },
     'thread-email': {
-      ...shortTimes,
+      ...times,
+      plan,
       payload: type<EmailJob>(),
       result: type<ThreadPlace>(),
       effects: type<ThreadEffects>(),
       legacy: queue('legacy', 'thread-email'),
-      target: queue('target', 'thread-email'),
+      target: threadTarget,
       key: (email) => email.mailbox,
       shadow: 'effects-declared',
     },

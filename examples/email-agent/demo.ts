@@ -2,13 +2,17 @@
 // says what happened. Exit codes: 0 nothing lost and nothing done twice, 1 otherwise, 2 wrong usage, 130 Ctrl-C.
 
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { CutoverError, isCutoverError } from '../../src/index.ts'
+import { BAD_VARIABLE } from './demo/bad.ts'
 import { DemoFailure } from './demo/failure.ts'
 import { makeFolder } from './demo/folder.ts'
 import { type DemoOptions, parseOptions } from './demo/options.ts'
+import { shortPlan } from './demo/short-plan.ts'
 import { STORE_VARIABLE } from './store.ts'
+
+const PLAN = 'migration-plan.md'
 
 const out = (text: string): void => void process.stdout.write(text)
 const tell = (text: string): void => void process.stderr.write(text)
@@ -23,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   readEmails(options.input) // refused before anything is made
   const folder = makeFolder(options.work)
   const prefix = `demo-${randomBytes(3).toString('hex')}`
+  if (options.plan) writePlan(folder)
   Object.assign(process.env, environment(options, folder, prefix))
   const say = options.json ? (): void => {} : tell
   say(introduction(options, folder))
@@ -53,21 +58,26 @@ async function run(
     import('../../src/report/json.ts'),
     import('../../src/report/html.ts'),
   ])
-  const { input, jobs, json, redis } = options
+  const { input, jobs, json, redis, bad } = options
   try {
     const onChildren = (children: { kill(): void }): void => {
       endAll = () => children.kill()
     }
-    const env = { ...process.env }
-    const result = await runDemo({ input, jobs, json, prefix, folder, env, signal: stop.signal, onChildren })
+    const shared = { input, json, prefix, folder, env: { ...process.env }, signal: stop.signal, onChildren }
+    const { planOutcome, runPlan } = await import('./demo/plan-run.ts')
+    const byPlan = options.plan ? await runPlan({ ...shared, bad, say: (line) => say(`${line}\n`) }) : undefined
+    const result = byPlan ?? (await runDemo({ ...shared, jobs }))
     const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
     const width = process.stdout.columns || 100
     if (json) out(jsonReport(result.model))
-    else out(`\n${textReport(result.model, { colours, width })}\n${outcomeText(result, jobs)}`)
+    else {
+      const last = byPlan === undefined ? outcomeText(result, jobs) : planOutcome(byPlan)
+      out(`\n${textReport(result.model, { colours, width })}\n${last}`)
+    }
     const page = join(folder, 'report.html')
     writeFileSync(page, await htmlReport(result.model))
     if (!json) out(`The report as a page: ${relative('', page)}\n`)
-    const faults = faultsOf(result, jobs)
+    const faults = byPlan?.faults ?? faultsOf(result, jobs)
     if (json && faults.length > 0) tell(`${faults.join('\n')}\n`)
     if (faults.length === 0 && redis !== undefined) {
       const { removeKeys } = await import('./demo/redis-keys.ts')
@@ -82,12 +92,14 @@ async function run(
 }
 
 /** What the configuration, in this process and in all of its children, reads. */
-function environment({ queues, redis }: DemoOptions, folder: string, prefix: string): NodeJS.ProcessEnv {
+function environment({ queues, redis, plan, bad }: DemoOptions, folder: string, prefix: string): NodeJS.ProcessEnv {
   return {
     EMAIL_AGENT_FOLDER: folder,
     EMAIL_AGENT_QUEUES: queues,
     EMAIL_AGENT_PREFIX: prefix,
     ...(redis === undefined ? {} : { EMAIL_AGENT_REDIS: redis }),
+    ...(plan ? { EMAIL_AGENT_PLAN: join(folder, PLAN) } : {}),
+    ...(bad === undefined ? {} : { [BAD_VARIABLE]: bad }),
     [STORE_VARIABLE]: join(folder, 'mail'),
     // Both sides are to differ by their parsers, not by where they run.
     TZ: 'UTC',
@@ -95,10 +107,17 @@ function environment({ queues, redis }: DemoOptions, folder: string, prefix: str
   }
 }
 
-function introduction({ jobs, queues, redisShown }: DemoOptions, folder: string): string {
+/** The repository's plan, in a hurry. */
+function writePlan(folder: string): void {
+  const own = readFileSync(join(import.meta.dirname, '../..', PLAN), 'utf8')
+  writeFileSync(join(folder, PLAN), shortPlan(own))
+}
+
+function introduction({ jobs, queues, redisShown, plan, bad }: DemoOptions, folder: string): string {
   const here = relative('', folder)
   const variables = [
     `EMAIL_AGENT_FOLDER=${here}`,
+    ...(plan ? [`EMAIL_AGENT_PLAN=${join(here, PLAN)}`] : []),
     ...(redisShown === undefined
       ? []
       : [
@@ -111,10 +130,12 @@ function introduction({ jobs, queues, redisShown }: DemoOptions, folder: string)
   const cli = `${relative('', join(import.meta.dirname, '../../src/cli/bin.ts'))}`
   const config = relative('', join(import.meta.dirname, 'cutover.config.ts'))
   return [
-    `Two migrations of ${jobs} jobs each, from ${legacy} to ${target}; a producer and two workers, each a process.`,
+    plan
+      ? `Two migrations, from ${legacy} to ${target}, each by its plan (${join(here, PLAN)})${bad === undefined ? '' : `; bad: ${bad}`}; a producer, two workers and two controllers, each a process.`
+      : `Two migrations of ${jobs} jobs each, from ${legacy} to ${target}; a producer and two workers, each a process.`,
     `Files: ${here} (pids.json: whom to kill -9 if you like; *.log: what they say)`,
     'From another terminal, while it runs:',
-    `  ${variables.join(' ')} npx node ${cli} status --config ${config}`,
+    `  ${variables.join(' ')} npx node ${cli} status ${plan ? 'thread-email --watch ' : ''}--config ${config}`,
     '',
     '',
   ].join('\n')

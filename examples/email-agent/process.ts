@@ -3,8 +3,10 @@
 
 import { CutoverError, isCutoverError } from '../../src/index.ts'
 import { type EmailAgent, openEmailAgent } from './application.ts'
+import { badKind, spoiled } from './demo/bad.ts'
 import type { FromChild } from './demo/messages.ts'
 import { produce } from './demo/producer.ts'
+import { stream } from './demo/stream.ts'
 import { parseEmailLegacy, parseEmailTarget, threadEmail } from './handlers.ts'
 
 /** Jobs at once, of each queue. Parsing is computing: more would only wait for each other. */
@@ -27,8 +29,9 @@ async function main(): Promise<void> {
   const agent = await openEmailAgent()
   try {
     if (role === 'worker') await work(agent, args[0])
+    else if (role === 'stream') await stream(agent, { args, signal: stop.signal, tell })
     else if (role === 'producer') await produce(agent, { args, signal: stop.signal, tell })
-    else throw new CutoverError('usage', `"${role}" is not a role; allowed: producer, worker`)
+    else throw new CutoverError('usage', `"${role}" is not a role; allowed: producer, stream, worker`)
     await stopped
   } finally {
     await agent.close({ timeout: '5s' })
@@ -40,7 +43,7 @@ async function work(agent: EmailAgent, side: string | undefined): Promise<void> 
   if (side === 'legacy') await agent.work('parse-email', side, parseEmailLegacy, options)
   else if (side === 'target') await agent.work('parse-email', side, parseEmailTarget, options)
   else throw new CutoverError('usage', `"${side ?? ''}" is not a side; allowed: legacy, target`)
-  await agent.work('thread-email', side, threadEmail, options)
+  await agent.work('thread-email', side, spoiled(threadEmail, badKind(process.env)), options)
   tell({ kind: 'ready' })
 }
 

@@ -57,6 +57,11 @@ const CASES: Readonly<Record<string, Case>> = {
     facts: flag({ state: 'unreachable', reading: OFF }),
     does: { kind: 'hold', reasons: ['flag-lost'] },
   },
+  'a flag that was never written is made': {
+    record: entering,
+    facts: flag({ state: 'unreachable', reading: { kind: 'missing' } }),
+    does: { kind: 'write-flag', to: 'stage' },
+  },
   'not where it cannot be written': {
     record: entering,
     facts: flag({ writable: false, reading: OFF }),

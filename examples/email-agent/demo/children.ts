@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DemoFailure } from './failure.ts'
 import { replaceFile } from './folder.ts'
-import type { FromChild, Go } from './messages.ts'
+import type { FromChild, Go, Pace } from './messages.ts'
 
 const PROCESS = join(import.meta.dirname, '..', 'process.ts')
 const FIRST_PAUSE_MS = 100
@@ -20,6 +20,8 @@ export interface ChildrenOptions {
   readonly env: NodeJS.ProcessEnv
   /** Name → arguments of `process.ts`. */
   readonly roles: Readonly<Record<string, readonly string[]>>
+  /** What runs for a role in place of `process.ts`; one that ends with 0 has done what it was to do. */
+  readonly programs?: Readonly<Record<string, string>>
   readonly onMessage: (role: string, message: FromChild) => void
   readonly onDeath: (role: string, how: string) => void
 }
@@ -63,7 +65,7 @@ export class Children {
     for (const kept of this.#kept.values()) this.#start(kept)
   }
 
-  send(role: string, message: Go): void {
+  send(role: string, message: Go | Pace): void {
     const child = this.#kept.get(role)?.process
     // one that dies at this moment is told again when it is ready
     if (child?.connected) child.send(message, () => {})
@@ -72,7 +74,11 @@ export class Children {
   #start(kept: Kept): void {
     const { folder, env, onMessage, onDeath } = this.#options
     const log = openSync(this.#logOf(kept), 'a')
-    const child = spawn(process.execPath, [PROCESS, ...kept.args], { env, stdio: ['ignore', log, log, 'ipc'] })
+    const program = this.#options.programs?.[kept.role]
+    const child = spawn(process.execPath, [program ?? PROCESS, ...kept.args], {
+      env,
+      stdio: ['ignore', log, log, 'ipc'],
+    })
     closeSync(log)
     kept.process = child
     kept.starts += 1
@@ -84,7 +90,7 @@ export class Children {
     })
     child.once('error', (cause) => this.#fail(new DemoFailure(`${kept.role} cannot be started: ${cause.message}`)))
     child.once('exit', (code, signal) => {
-      if (this.#stopping) return
+      if (this.#stopping || (program !== undefined && code === 0)) return
       onDeath(kept.role, signal ?? `status ${code}`)
       this.#startAgain(kept, signal === null)
     })

@@ -7,6 +7,12 @@ export interface Go {
   readonly upTo: number
 }
 
+/** With `--plan`: how many e-mails a second. */
+export interface Pace {
+  readonly kind: 'pace'
+  readonly perSecond: number
+}
+
 export type FromChild =
   /** It works. */
   | { readonly kind: 'ready' }

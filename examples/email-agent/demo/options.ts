@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { CutoverError } from '../../../src/index.ts'
+import { BAD_KINDS, type BadKind } from './bad.ts'
 
 export interface DemoOptions {
   /** Folder of `.eml` files, absolute. */
@@ -14,6 +15,10 @@ export interface DemoOptions {
   readonly queues: string
   readonly redis: string | undefined
   readonly json: boolean
+  /** Drives the repository's plans, in a hurry. */
+  readonly plan: boolean
+  /** With `plan`: what is wrong with the version on target. */
+  readonly bad: BadKind | undefined
   /** `redis` as it may be shown. */
   readonly redisShown: string | undefined
   /** Folder for the run's files; undefined: a fresh one. */
@@ -45,6 +50,8 @@ export function parseOptions(
     .option('--queues <legacy,target>', `two of ${QUEUES.join(', ')}; embedded,embedded unless given`, DEFAULT_QUEUES)
     .option('--redis <url>', 'where bee-queue and bullmq are, and then the ledger, e.g. redis://127.0.0.1:6379')
     .option('--work <dir>', 'empty folder for the files of this run; a fresh one in .cutover unless given')
+    .option('--plan', "drive the repository's migration-plan.md, with soaks of seconds; up to four minutes")
+    .option('--bad <kind>', `with --plan: what is wrong on target, ${BAD_KINDS.join(', ')}; it is sent back`)
     .option('--json', 'print the report model, and nothing else')
     .configureHelp({ helpWidth: 100, optionDescription: ({ description }) => description })
     .showHelpAfterError('npm run demo -- --help tells the options')
@@ -61,7 +68,7 @@ export function parseOptions(
 }
 
 function checked(given: Record<string, unknown>): DemoOptions {
-  const { input, jobs, queues, redis, work, json } = given as Record<string, string | undefined>
+  const { input, jobs, queues, redis, work, json, plan, bad } = given as Record<string, string | undefined>
   if (!/^[1-9]\d{0,6}$/.test(jobs ?? '')) refuse(`--jobs: "${jobs}" is not a number of jobs; 1 to 9999999`)
   const kinds = (queues ?? '').split(',').map((kind) => kind.trim())
   if (kinds.length !== 2 || kinds.some((kind) => !QUEUES.includes(kind))) {
@@ -75,6 +82,9 @@ function checked(given: Record<string, unknown>): DemoOptions {
   if (work !== undefined && existsSync(work) && readdirSync(work).length > 0) {
     refuse(`--work: ${work} is not empty; name a folder that is empty or not there`)
   }
+  const kind = BAD_KINDS.find((each) => each === bad)
+  if (bad !== undefined && kind === undefined) refuse(`--bad: "${bad}" is none of ${BAD_KINDS.join(', ')}`)
+  if (bad !== undefined && plan === undefined) refuse('--bad shows a rollback of the plan; add --plan')
   return {
     input: resolve(input ?? SAMPLES),
     jobs: Number(jobs),
@@ -83,6 +93,8 @@ function checked(given: Record<string, unknown>): DemoOptions {
     redisShown: redis === undefined ? undefined : withoutPassword(redis),
     work: work === undefined ? undefined : resolve(work),
     json: json !== undefined,
+    plan: plan !== undefined,
+    bad: kind,
   }
 }
 

@@ -114,10 +114,12 @@ function isCounted({ epoch }: DriveRecord, facts: DriveFacts): boolean {
 function enter(record: DriveRecord, facts: DriveFacts): DriveAction {
   const stage = stageOf(record)
   if (facts.ceiling !== stage.target || facts.controlShare !== stage.control) return { kind: 'set-ledger' }
-  if (facts.flag.state !== 'ok') return hold('flag-lost')
+  // a flag that nobody has written yet is made by writing it
+  if (facts.flag.state !== 'ok' && facts.flag.reading.kind !== 'missing') return hold('flag-lost')
   if (!readsAs(facts.flag.reading, stage)) {
     return isWritable(facts.flag) ? { kind: 'write-flag', to: 'stage' } : hold('flag-not-writable')
   }
+  if (facts.flag.state !== 'ok') return hold('flag-lost')
   // whoever works brings the handler version, and the rules by which is counted
   if (facts.unworked.length > 0) return hold('workers-missing')
   if (facts.producers.some(({ behind }) => behind.length > 0)) return hold('producers-behind')
