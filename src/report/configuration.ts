@@ -12,6 +12,8 @@ export function configurationReport(settings: MigrationSettings): ConfigurationR
     flag: settings.flag,
     flagKind: settings.flagKind,
     key: settings.key !== undefined,
+    // what the flag sees of a key is another text
+    hashKey: settings.flagKey(PROBE_KEY) !== PROBE_KEY,
     timeoutMs: settings.timeoutMs,
     attempts: settings.attempts,
     backoffMs: backoff?.delayMs ?? null,
@@ -25,6 +27,7 @@ export function configurationReport(settings: MigrationSettings): ConfigurationR
     maxStarts: settings.maxStarts,
     whenLedgerIsGone: settings.whenLedgerIsGone,
     plan: settings.plan ?? null,
+    mcpServers: settings.mcp?.servers.map(({ name }) => name) ?? [],
     compare: {
       ignore: [...(compare.ignore ?? [])],
       tolerance: Object.entries(compare.tolerance ?? {}).map(([path, allowed]) => ({
@@ -37,6 +40,9 @@ export function configurationReport(settings: MigrationSettings): ConfigurationR
     },
   }
 }
+
+/** Any text that a hash changes. */
+const PROBE_KEY = 'key'
 
 /** Rules that are code of the configuration, or rules within effects. */
 const OWN_RULES = ['equal', 'effects', 'normalise', 'ignoreWhen', 'compare'] as const

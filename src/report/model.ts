@@ -425,6 +425,8 @@ export interface ConfigurationReport {
   readonly flagKind: 'string' | 'boolean'
   /** Whether jobs have a key of their own; else the id is the key. */
   readonly key: boolean
+  /** Whether the flag sees a hash of the key. */
+  readonly hashKey: boolean
   readonly timeoutMs: number
   readonly attempts: number
   readonly backoffMs: number | null
@@ -439,6 +441,8 @@ export interface ConfigurationReport {
   readonly whenLedgerIsGone: 'refuse' | 'legacy'
   /** Path of the plan. */
   readonly plan: string | null
+  /** By name, in the order of the configuration. */
+  readonly mcpServers: readonly string[]
   readonly compare: {
     readonly ignore: readonly string[]
     readonly tolerance: readonly { readonly path: string; readonly by: number; readonly relative: boolean }[]

@@ -23,6 +23,9 @@ interface Part {
   readonly body: Child
 }
 
+/** Epochs whose versions are told. */
+const EPOCHS_TOLD = 30
+
 /** `prefix` makes the ids of this migration unique in the page. */
 export function migrationMarkup(migration: MigrationReport, { draw, prefix }: { draw: Draw; prefix: string }): Markup {
   const parts = partsOf(migration, draw, prefix).filter(({ body }) => hasBody(body))
@@ -130,7 +133,7 @@ function partsOf(migration: MigrationReport, draw: Draw, prefix: string): Part[]
     { title: 'Moves and drain', body: [known.moves, known.drain] },
     ...others,
     { title: 'Not counted by the gates', body: migration.jobs.enqueued > 0 && excluded(migration) },
-    { title: 'Processes', body: processes(migration) },
+    { title: 'Processes and versions', body: [processes(migration), versions(migration)] },
     { title: 'Configuration', body: migration.configuration !== null && configuration(migration.configuration) },
     { title: 'Audit log', body: audit(migration, id('audit-list')) },
     { title: 'Contradictions', body: contradictions(migration) },
@@ -203,6 +206,24 @@ function processes({ processes: p, flag, sides }: MigrationReport): Markup | fal
   return table({ head: ['What', 'now'], rows, textColumns: [0] })
 }
 
+/** Which handler versions each stretch of counting was of, the newest first. */
+function versions({ epochs }: MigrationReport): Markup | false {
+  const told = epochs.filter((epoch) => epoch.enqueued > 0 || epoch === epochs.at(-1)).toReversed()
+  if (told.length === 0) return false
+  const shown = told.slice(0, EPOCHS_TOLD)
+  const more = told.length - shown.length
+  const rows = shown.map(({ epoch, startedAt, versions: of, by }) => [
+    `epoch ${epoch}`,
+    startedAt === null ? 'the beginning' : formatTime(startedAt),
+    { foreign: of.legacy ?? '–' },
+    { foreign: of.target ?? '–' },
+    { foreign: by },
+  ])
+  return html`<h3>Handler versions by epoch</h3>
+${table({ head: ['Epoch', 'since', 'legacy', 'target', 'opened by'], rows, textColumns: [0, 1, 2, 3, 4] })}
+${more > 0 && html`<p class="quiet">and ${formatCount(more)} earlier</p>`}`
+}
+
 function configuration(c: ConfigurationReport): Markup {
   const list = (values: readonly string[]) => ({ foreign: values.length === 0 ? '–' : values.join(', ') })
   const { compare } = c
@@ -211,7 +232,7 @@ function configuration(c: ConfigurationReport): Markup {
     ['legacy', { foreign: c.legacy }],
     ['target', { foreign: c.target }],
     ['flag', { foreign: `${c.flag} (${c.flagKind})` }],
-    ['key', c.key ? 'of the configuration' : 'the id of the job'],
+    ['key', `${c.key ? 'of the configuration' : 'the id of the job'}${c.hashKey ? ', hashed for the flag' : ''}`],
     ['shadow', c.shadow],
     ['shadow backlog', formatCount(c.shadowBacklog)],
     ['time-out of an attempt', formatMs(c.timeoutMs)],
@@ -224,6 +245,7 @@ function configuration(c: ConfigurationReport): Markup {
     ['counts are kept by', `${formatMs(c.bucketMs)} of due time, closed after deadline and ${formatMs(c.slackMs)}`],
     ['without the ledger', c.whenLedgerIsGone],
     ['plan', { foreign: c.plan ?? '–' }],
+    ['MCP servers', list(c.mcpServers)],
     ['not compared', list(compare.ignore)],
     ['tolerance', list(tolerance)],
     ['order does not matter', list(compare.unordered)],
