@@ -214,6 +214,75 @@ describe.skipIf(!hasRedis())('moves', () => {
     await bull.close()
   })
 
+  it('workers without cutover read the source meanwhile: each job runs once, there or here', {
+    timeout: 40_000,
+  }, async () => {
+    const a = await start(['bee-queue', 'bullmq'], { migration: { timeout: '20s', waitAllowance: '1m' } })
+    const old = [1, 2, 3].map(() => new BeeQueue('mail-legacy', { redis: redis.url as never, removeOnSuccess: true }))
+    const ranOld: number[] = []
+    const { promise: passed, resolve: pass } = Promise.withResolvers<void>()
+    try {
+      await old[0]!.saveAll(Array.from({ length: 600 }, (_, n) => old[0]!.createJob({ n })) as never)
+      await presence(a, 'target')
+      for (const worker of old) {
+        worker.process(2, async ({ data }: { data: { n: number } }) => {
+          ranOld.push(data.n)
+          // so that the first pass finds some, whoever is quicker
+          await (ranOld.length > 200 ? passed : new Promise((resolve) => setTimeout(resolve, 2)))
+        })
+      }
+      let moved = 0
+      for (;;) {
+        moved += (await a.cutover.move('mail', THERE)).moved
+        pass()
+        const { waiting, running, parked } = await (await a.queue('legacy')).counts()
+        if (waiting + running + parked === 0) break
+      }
+      await a.both()
+      await until(() => a.runs.length === moved, 'what was moved has run')
+      const all = [...ranOld, ...a.runs.map(({ n }) => n)]
+      expect(all.sort((x, y) => x - y)).toEqual(Array.from({ length: 600 }, (_, n) => n))
+      expect(moved).toBeGreaterThan(0)
+      expect(ranOld.length).toBeGreaterThan(0)
+      expect(new Set(a.runs.map(({ side }) => side))).toEqual(new Set(['target']))
+    } finally {
+      await Promise.all(old.map((worker) => worker.close(3_000)))
+    }
+  })
+
+  it('of a BullMQ queue that carries several names only its own jobs go', async () => {
+    const queues = {
+      legacy: bullmq({ queue: 'shared', job: 'mail', connection: redis.url }),
+      target: beeQueue({ queue: 'mail-target', redis: redis.url }),
+    }
+    const a = await start(['bullmq', 'bee-queue'], { queues })
+    const bull = new BullQueue('shared', { connection: { url: redis.url } })
+    for (let n = 0; n < 40; n += 1) {
+      await bull.add(n % 2 === 0 ? 'mail' : 'sms', { n }, n % 5 === 0 ? { delay: HOUR } : { priority: n % 4 })
+    }
+    await a.cutover.enqueueMany(
+      'mail',
+      Array.from({ length: 10 }, (_, n) => ({ payload: { n: 100 + n } })),
+    )
+    await presence(a, 'target')
+    const moved = await a.cutover.move('mail', THERE)
+    // bee-queue has no priorities: the adopted ones that have one stay, and it is said why.
+    const ranked = Array.from({ length: 40 }, (_, n) => n).filter((n) => n % 2 === 0 && n % 5 !== 0 && n % 4 !== 0)
+    expect(moved.moved).toBe(30 - ranked.length)
+    expect(moved.left).toMatchObject({
+      'not-accepted': { count: ranked.length, why: expect.stringContaining('priority') },
+    })
+    const rest = [...(await bull.getJobs(['waiting', 'prioritized', 'delayed']))]
+    expect(rest.filter(({ name }) => name === 'sms')).toHaveLength(20)
+    expect(
+      rest
+        .filter(({ name }) => name === 'mail')
+        .map(({ data }) => data.n)
+        .sort((x, y) => x - y),
+    ).toEqual(ranked)
+    await bull.close()
+  })
+
   it('a producer whose clock is ahead: what waits there is not made to wait here', async () => {
     const a = await start(['bee-queue', 'bullmq'])
     const plain = new BeeQueue('mail-legacy', { redis: redis.url as never, isWorker: false })
