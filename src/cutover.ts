@@ -95,7 +95,7 @@ export type HandlerOf<J, R, E, L, T, N extends string, S extends Side> = Handler
 const CHANNEL = channel('cutover')
 /** Events that are no warnings. */
 const QUIET: ReadonlySet<CutoverEvent['type']> = new Set<CutoverEvent['type']>([
-  ...(['mismatch', 'epoch-opened', 'shadow-shed', 'mcp-reachable'] as const),
+  ...(['mismatch', 'epoch-opened', 'shadow-shed', 'mcp-reachable', 'mcp-restored'] as const),
 ])
 const RESULT_LOOK_MS = 25
 const RESULT_LOOK_MOST_MS = 500

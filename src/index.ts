@@ -23,10 +23,12 @@ export {
   openCutover,
 } from './cutover.ts'
 export type { EffectCall, Handler, JobContext } from './execution/context.ts'
+export type { CallOptions, HandlerMcp } from './execution/run-mcp.ts'
 export type { JobEvent } from './job-history.ts'
 export type { JobPage, JobsOptions, ListedJob, ListedState, ParkedView } from './job-list.ts'
 export type { JobState, JobView } from './job-view.ts'
 export type { McpConfig, McpHttpConfig, McpSample, McpServerConfig, McpStdioConfig } from './mcp/config.ts'
+export type { McpCallResult, McpDegraded, McpTool } from './mcp/seen.ts'
 export type { CancelAnswer, ControlState } from './ports/ledger.ts'
 export type { ReportModel } from './report/model.ts'
 export type { Enqueued } from './routing/dispatch.ts'

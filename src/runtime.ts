@@ -13,6 +13,7 @@ import type { Handler } from './execution/context.ts'
 import { Fence } from './execution/fence.ts'
 import { Runner } from './execution/runner.ts'
 import { Unrecorded } from './execution/unrecorded.ts'
+import { ToolPools } from './mcp/pools.ts'
 import type { FlagSource } from './ports/flags.ts'
 import type { MigrationLedger, PairState } from './ports/ledger.ts'
 import type { Consumer, Queue } from './ports/queue.ts'
@@ -23,7 +24,7 @@ import { type Duration, parseDuration } from './vocabulary/duration.ts'
 import { CutoverError } from './vocabulary/errors.ts'
 import type { EmitEvent } from './vocabulary/events.ts'
 import { newId } from './vocabulary/ids.ts'
-import type { Route, Side } from './vocabulary/job.ts'
+import { type Route, SIDES, type Side } from './vocabulary/job.ts'
 import type { ProbeJob } from './vocabulary/probe.ts'
 
 export interface RuntimeOptions {
@@ -74,6 +75,7 @@ export class Runtime {
   readonly #sweeper: Sweeper
   readonly scheduler: Scheduler
   readonly #workers = new Set<WorkerHandle>()
+  readonly #pools: ToolPools
   #probing: Promise<void> = Promise.resolve()
   #closed = false
   #started: Promise<void> | undefined
@@ -110,6 +112,12 @@ export class Runtime {
     this.mover = new Mover({ settings, ledger, queue, by: options.by })
     const shadowQueue = (side: Side): Promise<Queue> => this.shadowQueue(side)
     this.operator = new Operator({ settings, ledger, queue, shadowQueue, mover: this.mover })
+    this.#pools = new ToolPools(async (side) => {
+      const { ToolPool } = await import('./mcp/pool.ts')
+      const { mcp, name: migration } = settings
+      if (mcp === undefined) throw new CutoverError('mcp-not-configured', `${migration}: there are no MCP servers`)
+      return new ToolPool({ migration, side, mcp, instance: this.watch.instance, ledger, emit })
+    })
     this.#sweeper = new Sweeper({
       mover: this.mover,
       migration: settings.name,
@@ -203,6 +211,7 @@ export class Runtime {
       quiet: () => !this.watch.everDialled,
       guard: (asked) => this.watch.guard(asked),
       probe: (job) => this.#probe(side, job),
+      mcp: settings.mcp === undefined ? undefined : () => this.#pools.of(side),
       log,
       emit,
     })
@@ -217,6 +226,7 @@ export class Runtime {
         const { instance } = this.watch
         const now = (): number => this.watch.ledgerNow()
         await answerProbe({ migration: settings.name, mcp: settings.mcp, side, job, instance, ledger, now, emit })
+        await this.#pools.look(side)
       } catch (cause) {
         log.warn(
           { err: cause, migration: settings.name, server: job.server },
@@ -270,7 +280,9 @@ export class Runtime {
       consumers,
       async () => {
         this.#workers.delete(handle)
-        if (![...this.#workers].some((other) => other.side === side)) await this.watch.worksNoMore(side)
+        if ([...this.#workers].some((other) => other.side === side)) return
+        await this.#pools.close(side)
+        await this.watch.worksNoMore(side)
       },
       side,
     )
@@ -283,7 +295,15 @@ export class Runtime {
   wrap(side: Side, handler: Handler, options: WorkOptions): (...args: unknown[]) => Promise<unknown> {
     const { version } = checkWorkOptions(this.settings.name, handler, options)
     const runner = this.runner(side, handler, version)
-    const handle = new WorkerHandle(runner, [], () => this.watch.worksNoMore(side), side)
+    const handle = new WorkerHandle(
+      runner,
+      [],
+      async () => {
+        await this.#pools.close(side)
+        await this.watch.worksNoMore(side)
+      },
+      side,
+    )
     let ready: Promise<Queue> | undefined
     const prepare = async (): Promise<Queue> => {
       if (this.#closed) throw new CutoverError('closed', `${this.settings.name}: closed; open another cutover`)
@@ -322,6 +342,7 @@ export class Runtime {
     await Promise.all([...this.#workers].map((worker) => worker.stop({ timeout: timeoutMs })))
     await this.dispatcher.close(timeoutMs)
     await Promise.race([this.#probing, delay(timeoutMs, undefined, { ref: false })])
+    await Promise.all(SIDES.map((side) => this.#pools.close(side)))
     await this.#fence.settled()
     const untold = await this.#unrecorded.close(Math.min(timeoutMs, 2000))
     if (untold > 0) this.#o.emit({ type: 'untold', migration: this.settings.name, count: untold })

@@ -4,7 +4,7 @@
 
 import { type Difference, MAX_DIFFERENCES } from '../vocabulary/comparison.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
-import type { StoredError } from '../vocabulary/outcome.ts'
+import type { SeenTools, StoredError } from '../vocabulary/outcome.ts'
 import { createRules, isEmpty, NO_RULES, parsePointer, type RuleNode, type Rules, ruleNodeAt } from './pointer.ts'
 
 /** How far two numbers (or two Dates, in ms) may lie apart: absolutely, or as a share of the larger one. */
@@ -29,7 +29,11 @@ export interface PathRules {
 export type SeenOutcome<R> = (
   | { readonly ok: true; readonly result: R }
   | { readonly ok: false; readonly error: StoredError }
-) & { readonly effects: readonly { readonly name: string; readonly recorded: unknown }[] }
+) & {
+  readonly effects: readonly { readonly name: string; readonly recorded: unknown }[]
+  /** What it had of each MCP server; empty where it did not ask for tools. */
+  readonly mcp: SeenTools
+}
 
 export interface CompareOptions<R = unknown> extends PathRules {
   /** Rules for what effects record, by the effect's name; pointers into what is recorded. */
@@ -52,6 +56,11 @@ export interface CompareOptions<R = unknown> extends PathRules {
    * messages of errors too.
    */
   readonly redact?: readonly string[]
+  /**
+   * The MCP tools that the two runs had. `'compare'` (default): a pair that ran with different ones is a mismatch.
+   * `'ignore'`: they are kept in the outcomes and not compared.
+   */
+  readonly mcp?: 'compare' | 'ignore'
   /** How many differences of a pair are kept; all are counted. Default and most: 50. */
   readonly maxDifferences?: number
 }
@@ -74,7 +83,7 @@ export interface CompareRules {
 
 const PATH_RULES = ['ignore', 'tolerance', 'unordered', 'equal']
 const FUNCTIONS = ['normalise', 'ignoreWhen', 'compare'] as const
-const OPTIONS = [...PATH_RULES, 'effects', ...FUNCTIONS, 'redact', 'maxDifferences']
+const OPTIONS = [...PATH_RULES, 'effects', ...FUNCTIONS, 'redact', 'mcp', 'maxDifferences']
 
 const compiled = new WeakMap<object, CompareRules>()
 
@@ -110,6 +119,8 @@ function compile(options: CompareOptions<unknown>, where: string): CompareRules 
       refuse(`${where}.${name}`, 'is not a function', 'e.g. (result) => ({ ...result, receivedAt: undefined })')
     }
   }
+  if (options.mcp !== undefined && options.mcp !== 'compare' && options.mcp !== 'ignore')
+    refuse(`${where}.mcp`, `is ${String(options.mcp)}`, "'compare' (default), 'ignore'")
   const max = options.maxDifferences ?? MAX_DIFFERENCES
   if (!Number.isInteger(max) || max < 1 || max > MAX_DIFFERENCES) {
     refuse(`${where}.maxDifferences`, `is ${String(max)}`, `an integer from 1 to ${MAX_DIFFERENCES}`)

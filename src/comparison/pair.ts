@@ -21,6 +21,7 @@ import { type CompareOptions, type CompareRules, compareRules, type SeenOutcome 
 import { NO_RULES, parsePointer } from './pointer.ts'
 import { same } from './same.ts'
 import { REDACTED } from './show.ts'
+import { compareTools, hadSameTools } from './tools.ts'
 
 export interface ComparePair {
   readonly legacy: Outcome
@@ -36,7 +37,7 @@ const MATCHED: Comparison = Object.freeze({
 })
 const NO_OPTIONS: CompareOptions<unknown> = Object.freeze({})
 
-/** Differences stand under `/result`, `/error` and `/effects/<position>/<name>`. */
+/** Differences stand under `/result`, `/error`, `/effects/<position>/<name>` and `/mcp/<server>`. */
 export function compareOutcomes({ legacy, target, options = NO_OPTIONS }: ComparePair): Comparison {
   const rules = compareRules(options)
   if (isPlainlySame(legacy, target, options)) return MATCHED
@@ -44,6 +45,7 @@ export function compareOutcomes({ legacy, target, options = NO_OPTIONS }: Compar
   if (legacy.ok && target.ok) compareResults(differ, resultOf(legacy), resultOf(target), rules)
   else compareErrors(differ, legacy, target, rules)
   compareEffects(differ, legacy.effects, target.effects, rules)
+  if (options.mcp !== 'ignore') compareTools(differ, legacy.mcp, target.mcp)
   const ignored = isIgnoredPair(differ, legacy, target, rules)
   return {
     class: ignored ? 'ignored' : differ.count === 0 ? 'matched' : 'mismatched',
@@ -57,6 +59,7 @@ export function compareOutcomes({ legacy, target, options = NO_OPTIONS }: Compar
 function isPlainlySame(legacy: Outcome, target: Outcome, options: CompareOptions<unknown>): boolean {
   if (!legacy.ok || !target.ok) return false
   if (options.normalise !== undefined || options.compare !== undefined || options.ignoreWhen !== undefined) return false
+  if (!hadSameTools(legacy.mcp, target.mcp)) return false
   if (legacy.effects.length !== target.effects.length || !same(resultOf(legacy), resultOf(target))) return false
   return legacy.effects.every(({ name, recorded }, i) => {
     const other = target.effects[i]!
@@ -169,6 +172,7 @@ function isIgnoredPair(differ: Differ, legacy: Outcome, target: Outcome, { optio
 
 function seen(outcome: Outcome): SeenOutcome<unknown> {
   const effects = outcome.effects.map(({ name, recorded }) => ({ name, recorded: decoded(recorded) }))
-  if (outcome.ok) return { ok: true, result: decoded(resultOf(outcome)), effects }
-  return { ok: false, error: outcome.error ?? NO_ERROR, effects }
+  const mcp = outcome.mcp ?? []
+  if (outcome.ok) return { ok: true, result: decoded(resultOf(outcome)), effects, mcp }
+  return { ok: false, error: outcome.error ?? NO_ERROR, effects, mcp }
 }

@@ -45,11 +45,13 @@ export async function runAttempt(options: AttemptOptions): Promise<Attempt> {
       ended = { ok: false, error }
     }
   }
+  const { seenTools } = run
   const outcome: Outcome = {
     ok: ended.ok,
     ...(value === undefined ? {} : { value }),
     ...(ended.ok ? {} : { error: encodeError(ended.error) }),
     effects: [...run.effects],
+    ...(seenTools === undefined ? {} : { mcp: seenTools }),
     waitMs,
     runMs,
     attempts: run.context.attempt,

@@ -4,9 +4,11 @@
 
 import { encodeValue } from '../comparison/encode.ts'
 import type { Logger } from '../config/types.ts'
+import type { McpAccess } from '../mcp/seen.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { Arm, Side } from '../vocabulary/job.ts'
-import type { RecordedEffect } from '../vocabulary/outcome.ts'
+import type { RecordedEffect, SeenTools } from '../vocabulary/outcome.ts'
+import { type HandlerMcp, RunMcp } from './run-mcp.ts'
 
 /** What an effect's function is given. */
 export interface EffectCall {
@@ -29,6 +31,8 @@ export interface JobContext<E = unknown, N = unknown> {
   /** The backend's own job object. */
   readonly native: N
   readonly log: Logger
+  /** The MCP servers of this migration. */
+  readonly mcp: HandlerMcp
   /** Hands progress to the backend, in a primary whose backend has it; else it does nothing. */
   progress(value: unknown): Promise<void>
   /**
@@ -65,6 +69,10 @@ export interface RunOptions {
   readonly progress: (value: unknown) => Promise<void>
   /** Asks the ledger to begin effects; false: this run has lost its job. */
   readonly begin: () => Promise<boolean>
+  /** The worker's MCP clients; undefined where no server is configured. */
+  readonly mcp?: (() => Promise<McpAccess>) | undefined
+  /** Its outcome will be compared. */
+  readonly compared?: boolean
 }
 
 /** One run's context and the notes taken of it. */
@@ -77,6 +85,7 @@ export class RunContext {
   #reason: CutoverError | undefined
   /** Told of the abort, before the signal. */
   onAbort: ((reason: CutoverError) => void) | undefined
+  #mcp: RunMcp | undefined
   readonly #ordinals = new Map<string, number>()
   #begun: Promise<boolean> | undefined
   #ended = false
@@ -94,6 +103,7 @@ export class RunContext {
     this.#options = options
     const { id, arm, side, attempt, native, log } = options
     const signal = (): AbortSignal => this.#signal
+    const mcp = (): RunMcp => this.#runMcp
     this.context = {
       id,
       arm,
@@ -103,6 +113,9 @@ export class RunContext {
       log,
       get signal() {
         return signal()
+      },
+      get mcp() {
+        return mcp()
       },
       progress: async (value) => {
         if (arm === 'primary') await options.progress(value)
@@ -145,6 +158,20 @@ export class RunContext {
     this.#reason = reason
     this.onAbort?.(reason)
     this.#controller?.abort(reason)
+  }
+
+  /** The MCP tools that the run had; undefined when it did not ask. */
+  get seenTools(): SeenTools | undefined {
+    return this.#mcp?.seen
+  }
+
+  get #runMcp(): RunMcp {
+    if (this.#mcp === undefined) {
+      const { migration, id, arm, mcp: access, compared = true } = this.#options
+      const isCopy = arm !== 'primary'
+      this.#mcp = new RunMcp({ migration, id, access, isCopy, compared, signal: () => this.#signal })
+    }
+    return this.#mcp
   }
 
   /** Why the run is over before its handler ended, if it is. */

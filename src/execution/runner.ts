@@ -6,12 +6,13 @@
 import { decodeError, decodeOutcome } from '../comparison/replay.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
 import type { Logger } from '../config/types.ts'
+import type { McpAccess } from '../mcp/seen.ts'
 import type { ClaimAnswer, ClaimRequest, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
 import type { Delivery, Disposition } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import type { EmitEvent } from '../vocabulary/events.ts'
 import { newToken } from '../vocabulary/ids.ts'
-import type { Side, Stamp } from '../vocabulary/job.ts'
+import { isShadowed, type Side, type Stamp } from '../vocabulary/job.ts'
 import type { ProbeJob } from '../vocabulary/probe.ts'
 import { type Attempt, runAttempt } from './attempt.ts'
 import { type Handler, RunContext } from './context.ts'
@@ -39,6 +40,8 @@ export interface RunnerOptions {
   readonly guard: <T>(asked: Promise<T>) => Promise<T>
   /** Tries an MCP server from inside this worker and tells the ledger; never rejects. */
   readonly probe: (job: ProbeJob) => Promise<void>
+  /** The MCP clients of this worker; undefined where no server is configured. */
+  readonly mcp?: (() => Promise<McpAccess>) | undefined
   readonly log: Logger
   readonly emit: EmitEvent
 }
@@ -279,7 +282,7 @@ export class Runner {
   // -------------------------------------------------------------------------------------------------- shared
 
   #context(delivery: Delivery, stamp: Stamp, attempt: number, begin: () => Promise<boolean>): RunContext {
-    const { settings, side, log } = this.#o
+    const { settings, side, log, mcp } = this.#o
     const run = new RunContext({
       migration: settings.name,
       id: stamp.id,
@@ -290,6 +293,8 @@ export class Runner {
       log,
       progress: (value) => delivery.progress(value),
       begin,
+      mcp,
+      compared: stamp.arm !== 'primary' || isShadowed(stamp.route),
     })
     this.#running.add(run)
     return run

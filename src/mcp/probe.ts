@@ -14,7 +14,7 @@ import type { McpPhase, McpSample, McpTimeouts } from './config.ts'
 import { Connection } from './connection.ts'
 import { crumbFile } from './crumbs.ts'
 import { countResources, placeOfHang } from './hang.ts'
-import { cutSecrets, type ReadyServer } from './ready.ts'
+import { type ReadyServer, withoutSecrets } from './ready.ts'
 import { type SampleCall, sampleOf } from './sample.ts'
 import { loadSdk, type Sdk } from './sdk.ts'
 import { type ServerExit, StdioTransport } from './stdio.ts'
@@ -279,15 +279,5 @@ function terminate(pid: number): void {
     process.kill(pid, 'SIGTERM')
   } catch {
     // gone meanwhile
-  }
-}
-
-function withoutSecrets(
-  { sentence, details }: NonNullable<ProbeRecord['hang']>,
-  secrets: readonly string[],
-): NonNullable<ProbeRecord['hang']> {
-  return {
-    sentence: cutSecrets(sentence, secrets),
-    details: details.map(({ what, lines }) => ({ what, lines: lines.map((line) => cutSecrets(line, secrets)) })),
   }
 }

@@ -1,5 +1,6 @@
 // One server as it is in this very process: variables filled in, the environment that it is given, what is missing.
 
+import type { ProbePlaceOfHang } from '../vocabulary/probe.ts'
 import type { McpServerSettings } from './config.ts'
 
 /** Handed to every server that is started, as the SDK's own transport does. */
@@ -107,4 +108,12 @@ export function cutSecrets(text: string, secrets: readonly string[]): string {
   for (const secret of secrets.toSorted((a, b) => b.length - a.length))
     if (secret.length >= SECRET_LEAST) cut = cut.replaceAll(secret, '***')
   return cut
+}
+
+/** The same for all that is said of a failure. */
+export function withoutSecrets({ sentence, details }: ProbePlaceOfHang, secrets: readonly string[]): ProbePlaceOfHang {
+  return {
+    sentence: cutSecrets(sentence, secrets),
+    details: details.map(({ what, lines }) => ({ what, lines: lines.map((line) => cutSecrets(line, secrets)) })),
+  }
 }

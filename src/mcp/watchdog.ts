@@ -99,6 +99,13 @@ export class Watchdog {
     this.#shared[SLOT.pid] = pid ?? 0
   }
 
+  /** Ends the watch and leaves what was started: somebody else sees to its end. */
+  async release(): Promise<void> {
+    clearInterval(this.#beat)
+    this.#crumbs.close()
+    await this.#thread.terminate()
+  }
+
   /** For when the thread gives no answer. */
   #endHere(): WatchReport {
     const tree = new ProcessTree(this.#mark, this.#shared[SLOT.pid] || undefined)

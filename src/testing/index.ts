@@ -17,7 +17,10 @@ import type { Comparison } from '../vocabulary/comparison.ts'
 import { weightsOf } from '../vocabulary/dials.ts'
 import { type Duration, parseDuration } from '../vocabulary/duration.ts'
 import type { Arm, Route, Side } from '../vocabulary/job.ts'
-import type { Outcome } from '../vocabulary/outcome.ts'
+import type { Outcome, SeenTools } from '../vocabulary/outcome.ts'
+import { type FakeMcp, fakeMcp } from './fake-mcp.ts'
+
+export type { FakeMcp, FakeTool } from './fake-mcp.ts'
 
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -34,6 +37,8 @@ export interface RunHandlerOptions<J, R, E> {
   readonly native?: unknown
   /** Default `'60s'`. */
   readonly timeout?: Duration
+  /** The tools that `ctx.mcp` has. Without it there is no MCP server. */
+  readonly mcp?: FakeMcp
   /** Plays a run that has lost its job: its first effect is refused. */
   readonly loseTheJob?: boolean
 }
@@ -48,6 +53,8 @@ export interface HandlerRun<R> {
   /** Every effect that was recorded, in order; performed only where the arm is `primary`. */
   readonly effects: readonly { readonly name: string; readonly recorded: unknown }[]
   readonly performed: boolean
+  /** What it had of each MCP server; empty for a handler that did not ask. */
+  readonly mcp: SeenTools
   /** In the stored form, for `compareOutcomes`. */
   readonly outcome: Outcome
 }
@@ -56,6 +63,7 @@ export interface HandlerRun<R> {
 export async function runHandler<J, R, E>(options: RunHandlerOptions<J, R, E>): Promise<HandlerRun<R>> {
   const arm = options.arm ?? 'primary'
   const id = options.id ?? 'test-job'
+  const access = options.mcp === undefined ? undefined : fakeMcp(options.mcp)
   const run = new RunContext({
     migration: 'test',
     id,
@@ -66,6 +74,7 @@ export async function runHandler<J, R, E>(options: RunHandlerOptions<J, R, E>): 
     log: SILENT,
     progress: async () => {},
     begin: async () => options.loseTheJob !== true,
+    mcp: access === undefined ? undefined : async () => access,
   })
   const attempt = await runAttempt({
     handler: options.handler as Handler,
@@ -83,6 +92,7 @@ export async function runHandler<J, R, E>(options: RunHandlerOptions<J, R, E>): 
     error: attempt.error,
     effects: outcome.effects,
     performed: arm === 'primary' && outcome.effects.length > 0 && !run.refused,
+    mcp: outcome.mcp ?? [],
     outcome,
   }
 }
@@ -93,13 +103,19 @@ export async function compareHandlers<J, R, E>(options: {
   readonly target: Handler<J, R, E, never>
   readonly payload: J
   readonly compare?: CompareOptions<R>
+  /** The tools that each of the two has. */
+  readonly mcp?: { readonly legacy?: FakeMcp; readonly target?: FakeMcp }
   readonly timeout?: Duration
 }): Promise<Comparison> {
   const { payload, timeout } = options
   const shared = { payload, arm: 'shadow', ...(timeout === undefined ? {} : { timeout }) } as const
+  const toolsOf = (side: Side): { mcp?: FakeMcp } => {
+    const mcp = options.mcp?.[side]
+    return mcp === undefined ? {} : { mcp }
+  }
   const [legacy, target] = await Promise.all([
-    runHandler({ ...shared, handler: options.legacy, side: 'legacy' }),
-    runHandler({ ...shared, handler: options.target, side: 'target' }),
+    runHandler({ ...shared, ...toolsOf('legacy'), handler: options.legacy, side: 'legacy' }),
+    runHandler({ ...shared, ...toolsOf('target'), handler: options.target, side: 'target' }),
   ])
   return compareOutcomes({
     legacy: legacy.outcome,

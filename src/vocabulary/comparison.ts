@@ -3,7 +3,7 @@
 import type { Json } from './outcome.ts'
 
 /** What differs at a path. */
-export type DifferenceKind = 'missing' | 'extra' | 'type' | 'value' | 'order' | 'length'
+export type DifferenceKind = 'missing' | 'extra' | 'type' | 'value' | 'order' | 'length' | 'tools'
 export const DIFFERENCE_KINDS = [
   'missing',
   'extra',
@@ -11,11 +11,13 @@ export const DIFFERENCE_KINDS = [
   'value',
   'order',
   'length',
+  'tools',
 ] as const satisfies readonly DifferenceKind[]
 
 /**
- * One difference. `path` is a JSON pointer into `{ result, error, effects }`; `kind` is seen from legacy: `missing` is
- * there on legacy and not on target, `extra` the other way round. Both values are cut and redacted.
+ * One difference. `path` is a JSON pointer into `{ result, error, effects, mcp }`; `kind` is seen from legacy: `missing` is
+ * there on legacy and not on target, `extra` the other way round; `tools`: the runs had other MCP tools of the server that
+ * the path names. Both values are cut and redacted.
  */
 export interface Difference {
   readonly path: string

@@ -1,6 +1,7 @@
 // What happens that somebody should hear of; told to `onEvent` and on the diagnostics channel `cutover`.
 
 import type { Side } from './job.ts'
+import type { ProbeFailure } from './probe.ts'
 
 export type CutoverEvent = { readonly migration: string } & (
   | { readonly type: 'latch-set' | 'latch-cleared'; readonly by?: string; readonly why?: string }
@@ -23,6 +24,22 @@ export type CutoverEvent = { readonly migration: string } & (
   /** A probe inside a worker of this process could not use an MCP server, or could. */
   | { readonly type: 'mcp-unreachable'; readonly server: string; readonly side: Side; readonly why: string }
   | { readonly type: 'mcp-reachable'; readonly server: string; readonly side: Side; readonly tools: number }
+  /** Jobs of this worker run without the tools of a server, until `mcp-restored`. `class`: as a probe would find it. */
+  | {
+      readonly type: 'mcp-degraded'
+      readonly server: string
+      readonly side: Side
+      readonly class: ProbeFailure
+      readonly why: string
+    }
+  /** They have its tools again. `by`: what lifted it, a probe that succeeded, or a start that did. */
+  | {
+      readonly type: 'mcp-restored'
+      readonly server: string
+      readonly side: Side
+      readonly tools: number
+      readonly by: 'probe' | 'restart'
+    }
   /** A process closed while the ledger was away: so many things of that time were never told to it. */
   | { readonly type: 'untold'; readonly count: number }
 )

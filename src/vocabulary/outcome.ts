@@ -18,6 +18,22 @@ export interface RecordedEffect {
   readonly recorded: Json
 }
 
+/** What a run had of one MCP server. */
+export interface SeenServer {
+  readonly server: string
+  readonly tools: number
+  /** Of the whole set; two sets with the same hash are the same. */
+  readonly hash: string
+  /** Sorted by name; kept of runs that are compared. */
+  readonly names?: readonly (readonly [name: string, schemaHash: string])[]
+  /** Why it ran without this server: a failure class of `mcp/classes.ts`, and a sentence. */
+  readonly degraded?: string
+  readonly why?: string
+}
+
+/** By name of the server. */
+export type SeenTools = readonly SeenServer[]
+
 /**
  * One run's outcome. `value` and the effects are in the stored form (`comparison/encode.ts`), in which a part that is
  * too large stands as its digest.
@@ -27,6 +43,8 @@ export interface Outcome {
   readonly value?: Json
   readonly error?: StoredError
   readonly effects: readonly RecordedEffect[]
+  /** Of a run that asked for its MCP tools. */
+  readonly mcp?: SeenTools
   /** From due to start, ms. */
   readonly waitMs: number
   /** Time inside the handler without the time inside `ctx.effect`, ms. */

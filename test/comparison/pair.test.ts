@@ -4,7 +4,7 @@ import { encodeValue } from '../../src/comparison/encode.ts'
 import type { CompareOptions } from '../../src/comparison/options.ts'
 import { compareOutcomes } from '../../src/comparison/pair.ts'
 import { type Comparison, type Difference, groupPath } from '../../src/vocabulary/comparison.ts'
-import type { Json, Outcome, StoredError } from '../../src/vocabulary/outcome.ts'
+import type { Json, Outcome, SeenServer, StoredError } from '../../src/vocabulary/outcome.ts'
 
 const TIMES = { waitMs: 0, runMs: 0, attempts: 1, version: '1' }
 type Effects = readonly (readonly [name: string, recorded: unknown])[]
@@ -659,6 +659,7 @@ describe('properties', () => {
       value: 'value',
       order: 'order',
       length: 'length',
+      tools: 'tools',
     }
     fc.assert(
       fc.property(pairs, ([a, b]) => {
@@ -736,4 +737,61 @@ describe('groups of paths', () => {
     ['/result/v2/a1', '/result/v2/a1'],
     ['', ''],
   ])('%s → %s', (path, group) => expect(groupPath(path)).toBe(group))
+})
+
+describe('MCP tools', () => {
+  const none: SeenServer = {
+    server: 'files',
+    tools: 0,
+    hash: 'none',
+    degraded: 'spawn-blocked',
+    why: 'It stood still.',
+  }
+  const some = (...names: [string, string][]): SeenServer => ({
+    ...{ server: 'files', tools: names.length, names, hash: JSON.stringify(names) },
+  })
+  const had = (legacy?: SeenServer[], target?: SeenServer[], options: CompareOptions<unknown> = {}): Comparison => {
+    const with_ = (mcp?: SeenServer[]): Outcome => ({ ...done(1), ...(mcp === undefined ? {} : { mcp }) })
+    return compareOutcomes({ legacy: with_(legacy), target: with_(target), options })
+  }
+  it.each<[string, SeenServer[] | undefined, SeenServer[] | undefined, unknown[]]>([
+    ['neither asked', undefined, undefined, []],
+    ['the same', [some(['a', '1'])], [some(['a', '1'])], []],
+    ['the same, of two servers', [none, { ...none, server: 'b' }], [none, { ...none, server: 'b' }], []],
+    [
+      'none on legacy, as it is degraded',
+      [none],
+      [some(['a', '1'], ['b', '1'])],
+      ['/mcp/files', { tools: 0, degraded: 'spawn-blocked' }, { tools: 2 }],
+    ],
+    ['only one asked', undefined, [some(['a', '1'])], ['/mcp/files', { tools: 0, asked: false }, { tools: 1 }]],
+    [
+      'one missing, one more, one with another schema',
+      [some(['a', '1'], ['b', '1'])],
+      [some(['b', '2'], ['c', '1'])],
+      ['/mcp/files', { tools: 2, only: ['a'], otherSchema: ['b'] }, { tools: 2, only: ['c'], otherSchema: ['b'] }],
+    ],
+  ])('%s', (_what, legacy, target, expected) => {
+    const { class: found, differences: list } = had(legacy, target)
+    expect(list.map((each) => [each.path, each.kind, each.legacy, each.target])).toEqual(
+      expected.length === 0 ? [] : [[expected[0], 'tools', expected[1], expected[2]]],
+    )
+    expect(found).toBe(expected.length === 0 ? 'matched' : 'mismatched')
+  })
+
+  it('each server has a difference of its own; many names are cut', () => {
+    const many = some(...Array.from({ length: 30 }, (_, n): [string, string] => [`t${n}`, '1']))
+    const { differences: list } = had([some(['x', '1']), { ...none, server: 'b' }], [many, { ...many, server: 'b' }])
+    expect(list.map(({ path }) => path)).toEqual(['/mcp/b', '/mcp/files'])
+    const { only = [] } = (list[1]?.target ?? {}) as { only?: string[] }
+    expect([only.length, only.at(-1)]).toEqual([11, '… 20 more'])
+  })
+
+  it('can be left out, and taken out of the statistics', () => {
+    const both = [[none], [some(['a', '1'])]] as const
+    expect(had([...both[0]], [...both[1]], { mcp: 'ignore' }).class).toBe('matched')
+    const ignoreWhen: CompareOptions['ignoreWhen'] = (a, b) => a.mcp.length === b.mcp.length && a.mcp[0]?.tools === 0
+    expect(had([...both[0]], [...both[1]], { ignoreWhen }).class).toBe('ignored')
+    expect(() => had([none], [none], { mcp: 'never' as 'ignore' })).toThrow(/compare\.mcp/)
+  })
 })

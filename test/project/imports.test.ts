@@ -20,7 +20,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   report: ['vocabulary', 'ports', 'config', 'comparison', 'backlog', 'mcp', 'rollout'],
   // composes the parts: runtime, cutover, index
   root: ['vocabulary', 'ports', 'comparison', 'config', 'routing', 'backlog', 'mcp', 'execution', 'rollout', 'report'],
-  testing: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'execution', 'routing', 'adapters'],
+  testing: ['root', 'vocabulary', 'ports', 'config', 'comparison', 'execution', 'mcp', 'routing', 'adapters'],
   cli: [
     'root',
     'vocabulary',

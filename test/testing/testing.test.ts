@@ -103,3 +103,66 @@ it('a whole cutover without a server, every job on one route', async () => {
     await close()
   }
 })
+
+const tool = (name: string, more: object = {}) => ({ name, server: 'files', readOnly: true, ...more })
+async function counts(_job: unknown, ctx: JobContext): Promise<number> {
+  return (await ctx.mcp.tools()).length
+}
+
+it('fake tools: listed, called, and part of the outcome', async () => {
+  const uses = async (_job: unknown, ctx: JobContext): Promise<unknown> => {
+    const tools = await ctx.mcp.tools({ server: 'files' })
+    const { content } = await ctx.mcp.call('read', { path: '/a' })
+    return [tools.map(({ name }) => name), content[0]?.text, ctx.mcp.degraded.map(({ server }) => server)]
+  }
+  const mcp = {
+    tools: [tool('read', { call: ({ path }: { path?: string }) => `of ${path}` }), { name: 'other' }],
+    degraded: [{ server: 'mail', class: 'crashed', why: 'It ended.' }],
+  } as const
+  const run = await runHandler({ handler: uses, payload: 1, mcp })
+  expect(run.error).toBeUndefined()
+  expect(run.result).toEqual([['read'], 'of /a', ['mail']])
+  expect(run.mcp.map(({ server, tools, degraded }) => [server, tools, degraded])).toEqual([
+    ['fake', 1, undefined],
+    ['files', 1, undefined],
+    ['mail', 0, 'crashed'],
+  ])
+})
+
+it('a shadow calls what is read-only, and nothing else; a tool that throws; one that is not there', async () => {
+  const calls = (name: string) => (_job: unknown, ctx: JobContext) => ctx.mcp.call(name)
+  const broken = tool('broken', {
+    call: () => {
+      throw new Error('disk full')
+    },
+  })
+  const mcp = { tools: [tool('read'), tool('write', { readOnly: false }), broken] }
+  const codeOf = async (name: string, arm: 'primary' | 'shadow' = 'primary'): Promise<unknown> => {
+    const { error } = await runHandler({ handler: calls(name), payload: 1, mcp, arm })
+    return (error as { code?: string } | undefined)?.code
+  }
+  expect(await codeOf('read', 'shadow')).toBeUndefined()
+  expect(await codeOf('write')).toBeUndefined()
+  expect(await codeOf('write', 'shadow')).toBe('effect-refused')
+  expect(await codeOf('broken')).toBe('mcp-call-failed')
+  expect(await codeOf('nothing')).toBe('mcp-tool-unknown')
+})
+
+it('without servers ctx.mcp says so, and a run that does not ask has nothing of it', async () => {
+  expect(await runHandler({ handler: counts, payload: 1 })).toMatchObject({ error: { code: 'mcp-not-configured' } })
+  expect((await runHandler({ handler: () => 1, payload: 1 })).outcome).not.toHaveProperty('mcp')
+})
+
+it('two runs with different tools do not match', async () => {
+  const handler = async (_job: unknown, ctx: JobContext): Promise<string> => {
+    await ctx.mcp.tools()
+    return 'done'
+  }
+  const mcp = { target: { tools: [tool('read'), tool('write')] }, legacy: { tools: [tool('read')] } }
+  const both = { legacy: handler, target: handler, payload: 1 }
+  expect((await compareHandlers({ ...both, mcp: { legacy: mcp.target, target: mcp.target } })).class).toBe('matched')
+  expect(await compareHandlers({ ...both, mcp })).toMatchObject({
+    class: 'mismatched',
+    differences: [{ path: '/mcp/files', kind: 'tools', legacy: { tools: 1 }, target: { tools: 2, only: ['write'] } }],
+  })
+})

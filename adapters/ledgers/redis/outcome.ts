@@ -2,7 +2,7 @@
 // microseconds; one attempt and version '1' stand as nothing. Scripts never look into it, but write two forms themselves: `S<starts>` for a job that was started too
 // often and `B<starts>:<error>` for one that the backend gave up.
 
-import type { Json, Outcome, RecordedEffect, StoredError } from '../../../src/vocabulary/outcome.ts'
+import type { Json, Outcome, RecordedEffect, SeenTools, StoredError } from '../../../src/vocabulary/outcome.ts'
 
 /** Rest: nothing, the value alone, or an object of what there is. */
 const KINDS = { ok: { none: 'U', value: 'K', whole: 'W' }, failed: 'E' } as const
@@ -11,6 +11,7 @@ interface Whole {
   readonly v?: Json
   readonly e?: StoredError
   readonly f?: readonly RecordedEffect[]
+  readonly m?: SeenTools
 }
 
 function micros(ms: number): string {
@@ -23,16 +24,17 @@ function versionText(version: string): string {
 }
 
 export function encodeOutcome(outcome: Outcome): string {
-  const { ok, value, error, effects } = outcome
+  const { ok, value, error, effects, mcp } = outcome
   const attempts = outcome.attempts === 1 ? '' : outcome.attempts.toString(36)
   const filed = `${attempts}.${micros(outcome.waitMs)}.${micros(outcome.runMs)}${versionText(outcome.version)}`
-  if (ok && error === undefined && effects.length === 0) {
+  if (ok && error === undefined && effects.length === 0 && mcp === undefined) {
     return value === undefined ? `${KINDS.ok.none}${filed}:` : `${KINDS.ok.value}${filed}:${JSON.stringify(value)}`
   }
   const whole: Whole = {
     ...(value === undefined ? {} : { v: value }),
     ...(error === undefined ? {} : { e: error }),
     ...(effects.length === 0 ? {} : { f: effects }),
+    ...(mcp === undefined ? {} : { m: mcp }),
   }
   return `${ok ? KINDS.ok.whole : KINDS.failed}${filed}:${JSON.stringify(whole)}`
 }
@@ -68,6 +70,7 @@ export function decodeOutcome(text: string): Outcome | undefined {
     ...(whole.v === undefined ? {} : { value: whole.v }),
     ...(whole.e === undefined ? {} : { error: whole.e }),
     effects: whole.f ?? [],
+    ...(whole.m === undefined ? {} : { mcp: whole.m }),
     ...facts,
   }
 }

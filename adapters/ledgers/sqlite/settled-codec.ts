@@ -3,7 +3,7 @@
 // What it forgets: the producer, the lease, and the token but for a fingerprint by which a repeated call is known.
 
 import type { JobRow, Slots } from '../../../src/ports/ledger.ts'
-import type { Json, Outcome, RecordedEffect, StoredError } from '../../../src/vocabulary/outcome.ts'
+import type { Json, Outcome, RecordedEffect, SeenTools, StoredError } from '../../../src/vocabulary/outcome.ts'
 import { rowOf, statusOf } from './row-codec.ts'
 
 /** Results above this are not kept once they are compared. */
@@ -13,6 +13,7 @@ const OK = 1
 const VALUE = 2
 const ERROR = 4
 const EFFECTS = 8
+const MCP = 16
 
 /** `since`: start of the slice; times are written as distances. */
 export function packSettled(row: JobRow, since: number): Uint8Array {
@@ -58,16 +59,18 @@ export function unpackSettled(id: string, packed: Uint8Array, since: number, tok
 
 function outcomeText(outcome: Outcome | undefined): string {
   if (outcome === undefined) return ''
-  const { ok, value, error, effects, waitMs, runMs, attempts, version } = outcome
+  const { ok, value, error, effects, mcp, waitMs, runMs, attempts, version } = outcome
   const flags =
     (ok ? OK : 0) |
     (value === undefined ? 0 : VALUE) |
     (error === undefined ? 0 : ERROR) |
-    (effects.length === 0 ? 0 : EFFECTS)
+    (effects.length === 0 ? 0 : EFFECTS) |
+    (mcp === undefined ? 0 : MCP)
   const parts: unknown[] = [flags, waitMs, runMs, attempts, version]
   if (value !== undefined) parts.push(value)
   if (error !== undefined) parts.push(error)
   if (effects.length > 0) parts.push(effects)
+  if (mcp !== undefined) parts.push(mcp)
   const text = JSON.stringify(parts)
   // three bytes a character is the most that UTF-8 needs
   const large = text.length * 3 > RESULT_KEPT_BYTES && Buffer.byteLength(text) > RESULT_KEPT_BYTES
@@ -84,6 +87,7 @@ function slotsOf(text: string): Slots {
     ...(flags & VALUE ? { value: parts[at++] as Json } : {}),
     ...(flags & ERROR ? { error: parts[at++] as StoredError } : {}),
     effects: flags & EFFECTS ? (parts[at++] as RecordedEffect[]) : [],
+    ...(flags & MCP ? { mcp: parts[at++] as SeenTools } : {}),
     ...{ waitMs, runMs, attempts, version },
   }
   return { primary }

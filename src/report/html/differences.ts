@@ -23,6 +23,7 @@ const KINDS: Readonly<Record<DifferenceReport['kind'], string>> = {
   value: 'another value',
   order: 'another order',
   length: 'another length',
+  tools: 'other MCP tools',
 }
 
 /** `id` is unique in the page. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { FinishClass, JobRow, MigrationLedger } from '../../../src/ports/ledger.ts'
+import type { Outcome } from '../../../src/vocabulary/outcome.ts'
 import { allRows, claimOf, failure, finishOf, HOUR, type LedgerBench, ok, pinOf, shadowOf } from './bed.ts'
 import { ODD_IDS } from './store.ts'
 
@@ -82,6 +83,26 @@ export function settledContract(bench: () => LedgerBench): void {
       await end(m, ODD_IDS, false)
       expect([...(await allSettled(m, ['failed'])).keys()].sort()).toEqual([...ODD_IDS].sort())
     })
+  })
+
+  it.each<[string, Outcome]>([
+    ['a result', ok()],
+    ['nothing', { ...ok(), value: undefined as never }],
+    ['an effect', { ...ok(), effects: [{ name: 'store', recorded: 1 }] }],
+    ['an error', failure()],
+  ])('what a run had of its MCP servers is kept beside %s', async (what, outcome) => {
+    const m = bench().migration({ retainMs: HOUR })
+    const { value, ...rest } = outcome
+    const mcp = [
+      { server: 'files', tools: 2, hash: 'hash-of-both', names: [['read', 'h1'] as const, ['write', 'h2'] as const] },
+      { server: 'mail', tools: 0, hash: 'empty', degraded: 'spawn-blocked', why: 'It “stood” still.' },
+    ]
+    const whole = { ...rest, ...(value === undefined ? {} : { value }), mcp }
+    await m.pin([pinOf(what)])
+    await m.claim([claimOf(what)])
+    await m.finish([finishOf(what, { outcome: whole, fatal: true })])
+    expect((await m.row(what))?.slots.primary).toEqual(whole)
+    expect((await m.claim([claimOf(what)]))[0]).toMatchObject({ status: 'finished', outcome: whole })
   })
 
   it('large outcomes come along', async () => {
