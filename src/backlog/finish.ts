@@ -82,7 +82,7 @@ export function judgeFinish(facts: FinishFacts): FinishProof {
         ? []
         : [`${stamped.count} stamped jobs are left on ${keep}: only cutover's workers fence them`]),
       ...facts.schedules.map(
-        (name) => `the schedule ${name} is still fired: declare it in the new library, then cutover unschedule`,
+        (name) => `the schedule ${name} is still there: declare it in the new library, then cutover unschedule`,
       ),
     ]),
   ]

@@ -58,6 +58,7 @@ function stateText(
 ): string {
   if (left.length > 0) return ''
   if (drained) return pen.style('green', 'drained')
-  const since = emptySince === undefined ? 'now' : `for ${formatDuration(Math.max(0, now - emptySince))}`
-  return pen.style('dim', `empty ${since}, of ${formatDuration(windowMs)} (cutover finish watches)`)
+  if (emptySince === undefined) return pen.style('dim', 'empty; cutover finish finds out for how long')
+  const since = formatDuration(Math.max(0, now - emptySince))
+  return pen.style('dim', `empty for ${since}, drained after ${formatDuration(windowMs)}`)
 }

@@ -72,11 +72,12 @@ test('status shows what is in each queue, under way, and since when it is empty'
   await cutover.enqueue('parse-email', MAIL, { delay: '1h' })
   const { stdout } = await place.cli('status')
   expect(stdout).toMatch(
-    /legacy queue +waiting 0 {2}delayed 0 {2}running 0 {2}retrying 0 {2}stalled 0 {2}parked 0 {2}not ended 0 {2}empty now, of 2m/,
+    /legacy queue +waiting 0 {2}delayed 0 {2}running 0 {2}retrying 0 {2}stalled 0 {2}parked 0 {2}not ended 0 {2}empty; cutover finish finds out for how long/,
   )
   expect(stdout).toMatch(/target queue +waiting 0 {2}delayed 1 .* not ended 1\n/)
   expect(stdout).toMatch(/under way +0 enqueues of 1 producer\n/)
   await place.cli('finish', '--window', '1s', '--wait', '1s')
+  expect((await place.cli('status')).stdout).toMatch(/legacy queue .* empty for \S+, drained after 2m/)
   const { value } = await place.json('status')
   const { drain } = value.migrations[0]
   expect(drain.legacy).toMatchObject({

@@ -54,6 +54,7 @@ async function positive(cutover: typeof opened): Promise<void> {
   )
   await cutover.enqueue('plain', { n: 1 })
   await cutover.enqueue('named', 'text')
+  await cutover.schedule('plain', '@daily', { n: 1 }, { as: 'nightly', catchUp: '1h' })
   await cutover.work('parse-email', 'legacy', async (email, ctx) => {
     expectTypeOf(email).toEqualTypeOf<{ mailbox: string; receivedAt: Date }>()
     expectTypeOf(ctx.native).toEqualTypeOf<BeeJob>()
@@ -91,6 +92,14 @@ async function negative(): Promise<void> {
   await cutover.enqueue('plain', { n: '1' })
   // @ts-expect-error no such option
   await cutover.enqueue('plain', { n: 1 }, { retries: 3 })
+  // @ts-expect-error a schedule's payload is the migration's
+  await cutover.schedule('plain', '@daily', { n: '1' })
+  // @ts-expect-error zones are named `timezone`
+  await cutover.schedule('plain', '@daily', { n: 1 }, { tz: 'UTC' })
+  // @ts-expect-error a force needs a reason
+  await cutover.force('plain', 'id', { to: 'target' })
+  // @ts-expect-error there is no such list
+  await cutover.jobs('plain', { state: 'running' })
   // @ts-expect-error no such side
   await cutover.work('plain', 'new', async () => 1)
   // @ts-expect-error the result lacks a field
