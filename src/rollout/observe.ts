@@ -53,21 +53,27 @@ export function stageCounts(snapshot: Snapshot, question: StageQuestion): StageC
     ...comparisonCounts(stage, closed),
     ...errorCounts(stage, closed, question),
     ...latencyCounts(stage, snapshot, epoch),
-    // after a jump of the clock nobody knows which jobs have had their deadline
-    ...(stage.gates.lost === undefined || contradictions.length > 0
-      ? {}
-      : { lost: closed.observe(stage.gates.lost.unit, stage.gates.lost.minUnits, LOST) }),
+    // after a jump of the clock nobody knows which jobs have had their deadline, or how long one has waited
+    ...(contradictions.length > 0 ? {} : timelyCounts(stage, closed, { snapshot, startedAt })),
     shed: closed.total('job', shedding),
     // per key whatever the unit: jobs of one key go the same way and would raise false alarms
     sampleRatio: closed.total('key', assigned),
     duplicates: { twice: finishedTwice(snapshot, question.since ?? epoch) },
     tripwire: tripwireCounts(snapshot, epoch),
     queueWait: queueWaitCounts(snapshot, epoch, stage.gates.plain.queueWaitMs),
-    backlog: { ageMs: oldestReadyMs(snapshot) },
     ...(mcp === undefined ? {} : { mcp }),
     soakedMs: snapshot.now - startedAt,
     conditions: contradictions.length === 0 ? conditions : { ...conditions, contradictions },
   }
+}
+
+function timelyCounts(
+  { gates: { lost } }: Stage,
+  closed: ClosedBuckets,
+  { snapshot, startedAt }: { readonly snapshot: Snapshot; readonly startedAt: number },
+): Partial<StageCounts> {
+  const backlog = { ageMs: oldestReadyMs(snapshot, startedAt) }
+  return lost === undefined ? { backlog } : { backlog, lost: closed.observe(lost.unit, lost.minUnits, LOST) }
 }
 
 function clockTrouble(

@@ -1,9 +1,10 @@
 // Is what a stage is judged by what really happened? Real queues, good and bad handlers, copies that get lost; the truth is
 // what the handlers wrote down and what the test did not let through.
 
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { OutgoingJob, Queue, QueueSpec } from '../../src/ports/queue.ts'
 import type { StageCounts } from '../../src/rollout/gates/index.ts'
+import { judgeStage } from '../../src/rollout/gates/index.ts'
 import { stageCounts } from '../../src/rollout/observe.ts'
 import { defaultPlan, type Plan, parsePlan, type Stage, type Unit } from '../../src/rollout/plan.ts'
 import type { Arm, Side } from '../../src/vocabulary/job.ts'
@@ -103,6 +104,7 @@ const PATIENT: NonNullable<AppOptions['migration']> = {
 let bed: Bed | undefined
 let app: App | undefined
 afterEach(async () => {
+  vi.restoreAllMocks()
   await app?.close()
   await bed?.stop()
   app = undefined
@@ -265,3 +267,24 @@ describe.each(BEDS)('%s', (name, on) => {
     90_000,
   )
 })
+
+test.each([5 * 60_000, -5 * 60_000])(
+  "a ledger's clock that jumps by %d ms: held, nobody is lost, and noted",
+  async (by) => {
+    const truth = new Truth()
+    const { app: running } = await start(truth, embeddedBed, { arm: 'primary', nth: 1000 }, { target: 1, shadow: 0 })
+    // sent, and not yet worked on: the jump takes their deadline away
+    for (let n = 0; n < 40; n++) await running.cutover.enqueue('mail', { n, box: `box-${n}` })
+    const real = Date.now.bind(Date)
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + by)
+    await until(() => running.events.some(({ type }) => type === 'clock-jumped'), 'told')
+    await until(async () => (await running.numbers()).excluded('clock-jumped') === 1, 'noted')
+    const stage = stageOf('full', 'job', {})
+    const counts = await judged(running, stage)
+    expect(counts.lost).toBeUndefined()
+    const { verdict, holds } = judgeStage(stage, counts)
+    expect(verdict).toBe('hold')
+    expect(holds).toContain('contradiction')
+  },
+  30_000,
+)

@@ -3,7 +3,7 @@ import type { TallyBucket } from '../../src/ports/ledger.ts'
 import { judgeStage } from '../../src/rollout/gates/index.ts'
 import { legacyErrorRate, type StageQuestion, stageCounts } from '../../src/rollout/observe.ts'
 import { defaultPlan, parsePlan, type Stage } from '../../src/rollout/plan.ts'
-import { bucket, controlState, epochRecord, ledgerSnapshot, SETTINGS, START } from '../support/snapshots.ts'
+import { bucket, controlState, epochRecord, ledgerSnapshot, NO_GAUGES, SETTINGS, START } from '../support/snapshots.ts'
 
 const [plan] = parsePlan(defaultPlan({ migration: 'm', legacy: 'bee-queue', target: 'bullmq' }), 'plan.md')
 if (plan === undefined) throw new Error('no plan')
@@ -168,4 +168,18 @@ describe("a jump of the ledger's clock", () => {
     const seen = bucket({ 'excluded/clock-jumped': 2 }, { epoch: 0, start: NOW })
     expect(look('canary-50', [bucket(lostAll), seen]).conditions.contradictions).toBeUndefined()
   })
+})
+
+it('what waits on target is of this stage: its age counts from the start of the epoch', () => {
+  const age = (oldestReadyAt: number | null): number | null | undefined => {
+    const epoch = epochRecord({ epoch: 1, startedAt: START })
+    const gauges = { ...NO_GAUGES, oldestReadyAt }
+    const { snapshot } = ledgerSnapshot({ snapshot: { now: NOW, control: controlState({ now: NOW, epoch }), gauges } })
+    return stageCounts(snapshot, { plan: plan as NonNullable<typeof plan>, stage: stageOf('full'), attempt: 1 }).backlog
+      ?.ageMs
+  }
+  expect(age(null)).toBeNull()
+  expect(age(NOW + 1000)).toBeNull()
+  expect(age(NOW - 5000)).toBe(5000)
+  expect(age(START - HOUR)).toBe(NOW - START)
 })

@@ -14,6 +14,7 @@ import {
   type TallyBucket,
 } from '../../../src/ports/ledger.ts'
 import type { SqliteDb } from '../../sqlite-file.ts'
+import { longKey, shortKey } from './tally-keys.ts'
 
 /** The sums of one call. */
 export class Tallies {
@@ -51,7 +52,7 @@ export class Tallies {
       ON CONFLICT DO UPDATE SET n = n + excluded.n`)
     for (const [epoch, buckets] of this.#buckets) {
       for (const [start, counts] of buckets) {
-        for (const [key, n] of counts) add.run(this.#mid, epoch, start, bucketMs, key, n)
+        for (const [key, n] of counts) add.run(this.#mid, epoch, start, bucketMs, shortKey(key), n)
       }
     }
     const append = db.sql('INSERT INTO ledger_time_log VALUES (NULL, ?, ?, ?, ?)')
@@ -85,13 +86,13 @@ export function readBuckets(db: SqliteDb, mid: number, epoch: number | undefined
   const buckets: { epoch: number; start: number; widthMs: number; counts: Record<CountKey, number> }[] = []
   // in the order of the primary key
   for (const found of select.iterate(mid, epoch ?? 0, epoch ?? Number.MAX_SAFE_INTEGER)) {
-    const record = found as { epoch: number; start: number; width: number; key: StoredKey; n: number }
+    const record = found as { epoch: number; start: number; width: number; key: string; n: number }
     let last = buckets.at(-1)
     if (last?.epoch !== record.epoch || last.start !== record.start || last.widthMs !== record.width) {
       last = { epoch: record.epoch, start: record.start, widthMs: record.width, counts: {} }
       buckets.push(last)
     }
-    addStored(last.counts, record.key, record.n)
+    addStored(last.counts, longKey(record.key), record.n)
   }
   return buckets
 }

@@ -90,7 +90,10 @@ function recentSums({ now, recent }: Snapshot, epoch: number, withinMs: number):
   return sums
 }
 
-/** Null: nothing waits, or it is not due yet. */
-export function oldestReadyMs({ now, gauges: { oldestReadyAt } }: Snapshot): number | null {
-  return oldestReadyAt === null || oldestReadyAt > now ? null : now - oldestReadyAt
+/**
+ * Null: nothing waits, or it is not due yet. Counted from the start of the epoch: what waited before is not of this stage,
+ * and may be due by a clock that was set since.
+ */
+export function oldestReadyMs({ now, gauges: { oldestReadyAt } }: Snapshot, startedAt: number): number | null {
+  return oldestReadyAt === null || oldestReadyAt > now ? null : now - Math.max(oldestReadyAt, startedAt)
 }
