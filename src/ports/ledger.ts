@@ -433,7 +433,7 @@ export interface Sample {
  */
 export type Family = 'job' | 'key' | 'key-day' | 'excluded' | 'late'
 
-/** `family/measure`, e.g. `job/ok.target`; the measures are listed in `row-rules.ts`. */
+/** `family/measure`, e.g. `job/ok.target`; the measures are listed in `measures.ts`. */
 export type CountKey = `${Family}/${string}`
 
 /**

@@ -1,129 +1,36 @@
 // What each ledger operation does to one row: the state machine of `docs/protocol.md` as pure functions.
 //
 // The SQLite ledger runs these functions inside its transaction; the Redis ledger's Lua says the same again, held to
-// these by the contract suite. Rows are never changed in place.
+// these by the contract suite. Rows are never changed in place. Pairs are in `pair-rules.ts`, moves in `move-rules.ts`.
 
-import type { ComparisonClass, ErrorSplit } from '../vocabulary/comparison.ts'
-import { type Arm, DOUBTS, isShadowed, otherSide, type Side, sideOf, sideOfArm } from '../vocabulary/job.ts'
+import { DOUBTS, isShadowed, otherSide, type Side, sideOf, sideOfArm } from '../vocabulary/job.ts'
 import { waitClass } from '../vocabulary/latency.ts'
 import type { Outcome, StoredError } from '../vocabulary/outcome.ts'
-import type { TimeEntry } from './latency-log.ts'
+import { type Change, file, isExcluded, type RuleEnvironment } from './filing.ts'
 import type {
   BeginRequest,
   CancelAnswer,
   ClaimAnswer,
   ClaimRequest,
-  CompareRequest,
   ExtendRequest,
   FinishAnswer,
   FinishClass,
   FinishRequest,
   JobRow,
-  LedgerSettings,
   NoteRequest,
   PairState,
   PinAnswer,
   PinRequest,
   RowStamp,
-  StoredFamily,
   StoredKey,
   UnpinOptions,
-  Verdict,
 } from './ledger.ts'
+import { MEASURES, RECENT } from './measures.ts'
+import { COPIES, controlBase, dropSlots, isTripleOpen, verdictOf, withdrawn } from './pair-rules.ts'
 
-/** The measures, each `name.side` but for those of pairs and controls; `CountKey` is `family/measure`. */
-export const MEASURES = {
-  /** Rows inserted; `dispatched − refused − settled` is what is on its way. */
-  dispatched: (side: Side): string => `dispatched.${side}`,
-  refused: (side: Side): string => `refused.${side}`,
-  route: (route: string): string => `route.${route}`,
-  adopted: (side: Side): string => `adopted.${side}`,
-  unflagged: (side: Side): string => `unflagged.${side}`,
-  settled: (cls: FinishClass, side: Side): string => `${cls}.${side}`,
-  effectFailed: (side: Side): string => `effect-failed.${side}`,
-  retried: (side: Side): string => `retried.${side}`,
-  zombie: (side: Side): string => `zombie.${side}`,
-  twice: 'finished-twice',
-  unrecorded: (side: Side): string => `unrecorded.${side}`,
-  /** Once a process that saw the ledger's clock jump, in the epoch in which it did. */
-  clockJumped: 'clock-jumped',
-  shadowWanted: (side: Side): string => `shadow.wanted.${side}`,
-  shadowShed: (side: Side): string => `shadow.shed.${side}`,
-  /** Shed because the job itself was refused; a part of what was shed. */
-  shadowRefused: (side: Side): string => `shadow.refused.${side}`,
-  /** Was not there when its job was cancelled or moved: nobody waits for it any more. */
-  shadowWithdrawn: (side: Side): string => `shadow.withdrawn.${side}`,
-  shadowEnded: (ok: boolean, side: Side): string => `shadow.${ok ? 'ok' : 'failed'}.${side}`,
-  controlWanted: 'control.wanted',
-  controlShed: 'control.shed',
-  controlEnded: (ok: boolean): string => `control.${ok ? 'ok' : 'failed'}`,
-  compared: (which: 'pair' | 'control', cls: string): string => `${which}.${cls}`,
-  errors: (split: Exclude<ErrorSplit, 'none'>): string => `pair.errors.${split}`,
-  /** `side`: where the run that never came should have run. */
-  orphaned: (which: 'pair' | 'control', side: Side): string => `${which}.orphaned.${side}`,
-  /** A pair that was closed because its job was cancelled; a part of those orphaned. */
-  pairCancelled: 'pair.cancelled',
-  /** Primary, shadow and control of a job, all compared: which of the two copies differed from the run on legacy. */
-  triple: (pair: boolean, control: boolean): string => `triple.${TRIPLES[Number(pair)]?.[Number(control)]}`,
-  /** Will never be complete, and it is nobody's fault: a part was shed, ignored, moved, cancelled or refused. */
-  tripleOut: 'triple.out',
-  lateOutcome: (arm: Arm): string => `late-outcome.${arm}`,
-  /** Filed as what the job was until then; what comes after is `excluded`. */
-  movedOut: (side: Side): string => `moved-out.${side}`,
-  movedIn: (side: Side): string => `moved-in.${side}`,
-  /** A failed job that runs again: its end is taken back, so `settled − reopened` have ended. */
-  reopened: (cls: FinishClass, side: Side): string => `reopened.${cls}.${side}`,
-  /** A verdict that was closed because the job was moved. */
-  verdictMoved: (which: 'pair' | 'control'): string => `${which}.moved`,
-  /** Final errors of jobs (`primary`) and of shadows, by class. */
-  failedAs: (arm: 'primary' | 'shadow', side: Side, errorClass: string): string => `error.${arm}.${side}.${errorClass}`,
-  /** Jobs not finished on a side, added up at each look of the sweeper; divided by the looks it is their mean. */
-  backlogSeen: (side: Side): string => `backlog.seen.${side}`,
-  /** ms that the job that has waited longest for its first start was due, added up alike. */
-  backlogOldest: (side: Side): string => `backlog.oldest.${side}`,
-  backlogLooks: 'backlog.looks',
-} as const
-
-/** By whether target differs, and whether the control does. */
-const TRIPLES = [
-  ['neither', 'control-only'],
-  ['target-only', 'both'],
-] as const
-
-/** What happened within the last minutes, whenever the job was due; see `RecentCounts`. */
-export const RECENT = {
-  settled: (side: Side): string => `settled.${side}`,
-  failed: (side: Side): string => `failed.${side}`,
-  failedGroup: (group: number): string => `failed.group.${group}`,
-  waited: (wait: number): string => `wait.${wait}`,
-} as const
-
-export interface RuleEnvironment {
-  readonly now: number
-  readonly settings: LedgerSettings
-}
-
-/** What an operation did. `row` undefined: unchanged (`removed` says whether it is to be deleted). */
-export interface Change<Answer> {
-  readonly answer: Answer
-  readonly row?: JobRow
-  readonly removed?: boolean
-  /** Each + 1, in the bucket of the row's due time and the row's epoch. */
-  readonly counts: readonly StoredKey[]
-  /** Times to add, under the row's family (`familyOf`), in the same bucket. */
-  readonly times?: readonly TimeEntry[]
-  /** Each + 1, in this minute and the row's epoch. */
-  readonly recent?: readonly string[]
-}
-
-export function bucketStart(dueAt: number, settings: LedgerSettings): number {
-  return Math.floor(dueAt / settings.bucketMs) * settings.bucketMs
-}
-
-/** Watermark: nothing but `late` is written into a bucket after this. */
-export function isClosed(dueAt: number, { now, settings }: RuleEnvironment): boolean {
-  return bucketStart(dueAt, settings) + settings.bucketMs + settings.deadlineMs + settings.slackMs <= now
-}
+export * from './filing.ts'
+export * from './measures.ts'
+export * from './pair-rules.ts'
 
 export function isOverdue(row: JobRow, { now, settings }: RuleEnvironment): boolean {
   return row.state !== 'finished' && row.stamp.dueAt + settings.deadlineMs < now
@@ -138,32 +45,6 @@ export function isInDoubt(row: JobRow, now: number): boolean {
   return row.state === 'running' && row.leaseUntil <= now && row.effectsBegun
 }
 
-/** Finished and nothing left to compare: the row may go to the compact store of finished rows. */
-export function isSettled(row: JobRow): boolean {
-  return row.state === 'finished' && row.verdict !== 'open' && row.controlVerdict !== 'open'
-}
-
-/** What an increment of a row is filed by. */
-export type Filed = Pick<JobRow, 'stamp' | 'gen'>
-
-/** A job that no gate judges, because it was not sent by the flag alone or did not stay where it was sent. */
-function isExcluded({ stamp, gen }: Filed): boolean {
-  return gen > 0 || stamp.adopted || DOUBTS.has(stamp.reason)
-}
-
-/** The family under which an increment for this row is filed; a job that was moved is judged by no gate. */
-export function familyOf(row: Filed, env: RuleEnvironment): StoredFamily {
-  const { stamp } = row
-  if (isClosed(stamp.dueAt, env)) return 'late'
-  if (isExcluded(row)) return 'excluded'
-  return stamp.firstOfKey ? 'of-key' : stamp.firstOfDay ? 'of-day' : 'again'
-}
-
-export function file(row: Filed, measures: readonly string[], env: RuleEnvironment): StoredKey[] {
-  const family = familyOf(row, env)
-  return measures.map((measure): StoredKey => `${family}/${measure}`)
-}
-
 function pairOf(row: JobRow): PairState | undefined {
   if (row.verdict === 'none' && row.controlVerdict === 'none') return undefined
   return { route: row.stamp.route, verdict: row.verdict, controlVerdict: row.controlVerdict, slots: row.slots }
@@ -172,12 +53,6 @@ function pairOf(row: JobRow): PairState | undefined {
 function finishedAnswer(row: JobRow): FinishAnswer {
   const pair = pairOf(row)
   return { status: 'finished', class: row.class ?? 'ok', ...(pair === undefined ? {} : { pair }) }
-}
-
-/** Once nothing is left to compare, only the primary's outcome is kept, for replay. */
-function dropSlots(row: JobRow): JobRow {
-  if (!isSettled(row) || (row.slots.shadow === undefined && row.slots.control === undefined)) return row
-  return { ...row, slots: row.slots.primary === undefined ? {} : { primary: row.slots.primary } }
 }
 
 // ------------------------------------------------------------------------------------------------------- producer
@@ -582,113 +457,6 @@ function finishCopy(
     times: [{ name: `run.${arm}.${request.side}`, bucket: request.runBucket }],
     recent: recentWait(row, request.side, request.waitBucket),
   }
-}
-
-// ---------------------------------------------------------------------------------------------------------- pairs
-
-const COPIES = ['shadow', 'control'] as const
-
-/** The arm with which a control is compared: whichever of the two runs ran on legacy. */
-export function controlBase(row: { readonly stamp: { readonly route: RowStamp['route'] } }): 'primary' | 'shadow' {
-  return sideOf(row.stamp.route) === 'legacy' ? 'primary' : 'shadow'
-}
-
-function close(row: JobRow, which: 'pair' | 'control', verdict: JobRow['verdict']): JobRow {
-  return dropSlots(which === 'pair' ? { ...row, verdict } : { ...row, controlVerdict: verdict })
-}
-
-/** Remembers which copies were there: their slots are forgotten with the verdicts, and they are not late. */
-function noteSeen(row: JobRow): JobRow {
-  const seen = row.seenArms ?? []
-  const more = COPIES.filter((arm) => row.slots[arm] !== undefined && !seen.includes(arm))
-  return more.length === 0 ? row : { ...row, seenArms: [...seen, ...more] }
-}
-
-function verdictOf(row: JobRow, which: 'pair' | 'control'): JobRow['verdict'] {
-  return which === 'pair' ? row.verdict : row.controlVerdict
-}
-
-function filledOf(row: JobRow, which: 'pair' | 'control'): { first: boolean; second: boolean } {
-  const first = which === 'pair' ? 'primary' : controlBase(row)
-  const second = which === 'pair' ? 'shadow' : 'control'
-  return { first: row.slots[first] !== undefined, second: row.slots[second] !== undefined }
-}
-
-export function shed(row: JobRow | undefined, which: 'pair' | 'control', env: RuleEnvironment): Change<undefined> {
-  if (row === undefined || verdictOf(row, which) !== 'open' || filledOf(row, which).second) {
-    return { answer: undefined, counts: [] }
-  }
-  const shadowSide = sideOfArm(row.stamp.route, 'shadow')
-  const measures = [which === 'pair' ? MEASURES.shadowShed(shadowSide) : MEASURES.controlShed]
-  if (isTripleOpen(row)) measures.push(MEASURES.tripleOut)
-  return { answer: undefined, row: close(noteSeen(row), which, 'shed'), counts: file(row, measures, env) }
-}
-
-export function compare(row: JobRow | undefined, request: CompareRequest, env: RuleEnvironment): Change<boolean> {
-  if (row === undefined || verdictOf(row, request.which) !== 'open') return { answer: false, counts: [] }
-  const filled = filledOf(row, request.which)
-  if (!filled.first || !filled.second) return { answer: false, counts: [] }
-  const { which, times, comparison } = request
-  const { class: cls, errors } = comparison
-  const measures = [MEASURES.compared(which, cls)]
-  if (which === 'pair' && errors !== 'none') measures.push(MEASURES.errors(errors))
-  const triple = tripleMeasure(row, which, cls)
-  if (triple !== undefined) measures.push(triple)
-  const timed = which === 'pair' && cls !== 'ignored' && times !== undefined
-  return {
-    answer: true,
-    row: close(row, which, cls),
-    counts: file(row, measures, env),
-    ...(timed ? { times: [{ name: 'pair', bucket: times.legacy, target: times.target }] } : {}),
-  }
-}
-
-/** Not yet complete, and it may still be. */
-export function isTripleOpen({ verdict, controlVerdict }: JobRow): boolean {
-  const may = (each: Verdict): boolean => each === 'open' || isCompared(each)
-  const complete = isCompared(verdict) && isCompared(controlVerdict)
-  return may(verdict) && may(controlVerdict) && !complete
-}
-
-function isCompared(verdict: Verdict): boolean {
-  return verdict === 'matched' || verdict === 'mismatched'
-}
-
-/** What the comparison `which`, which came to `cls`, makes of the triple. */
-function tripleMeasure(row: JobRow, which: 'pair' | 'control', cls: ComparisonClass): string | undefined {
-  if (!isTripleOpen(row)) return undefined
-  if (cls === 'ignored') return MEASURES.tripleOut
-  const other = which === 'pair' ? row.controlVerdict : row.verdict
-  if (!isCompared(other)) return undefined
-  const [differs, otherDiffers] = [cls === 'mismatched', other === 'mismatched']
-  return which === 'pair' ? MEASURES.triple(differs, otherDiffers) : MEASURES.triple(otherDiffers, differs)
-}
-
-/** What a job that is cancelled or moved leaves of its pair and its triple. */
-export function withdrawn(row: JobRow): string[] {
-  const measures: string[] = []
-  if (row.verdict === 'open' && row.slots.shadow === undefined) {
-    measures.push(MEASURES.shadowWithdrawn(sideOfArm(row.stamp.route, 'shadow')))
-  }
-  if (isTripleOpen(row)) measures.push(MEASURES.tripleOut)
-  return measures
-}
-
-/** Whether a pair (or control) may be called orphaned now. */
-export function isOrphan(row: JobRow, which: 'pair' | 'control', { now, settings }: RuleEnvironment): boolean {
-  if (verdictOf(row, which) !== 'open') return false
-  if (row.stamp.dueAt + settings.deadlineMs + settings.slackMs >= now) return false
-  const { first, second } = filledOf(row, which)
-  if (which === 'pair') return first !== second
-  return row.verdict !== 'open' && !(first && second)
-}
-
-export function orphan(row: JobRow | undefined, which: 'pair' | 'control', env: RuleEnvironment): Change<boolean> {
-  if (row === undefined || !isOrphan(row, which, env)) return { answer: false, counts: [] }
-  const { second } = filledOf(row, which)
-  const missing: Arm = which === 'pair' ? (second ? 'primary' : 'shadow') : second ? controlBase(row) : 'control'
-  const measure = MEASURES.orphaned(which, sideOfArm(row.stamp.route, missing))
-  return { answer: true, row: close(noteSeen(row), which, 'orphaned'), counts: file(row, [measure], env) }
 }
 
 // ------------------------------------------------------------------------------------------- cancel, sweeper's notes
