@@ -7,9 +7,13 @@ import type { DifferenceKind } from '../vocabulary/comparison.ts'
 import type { Dials } from '../vocabulary/dials.ts'
 import type { Route, Side } from '../vocabulary/job.ts'
 import type { Json } from '../vocabulary/outcome.ts'
+import type { ConfigurationReport } from './configuration-model.ts'
+import type { DrainReport, EvidencePoint, MoveReport, TimelinePoint } from './history-model.ts'
 import type { McpReport } from './mcp-model.ts'
 import type { RolloutReport } from './rollout-model.ts'
 
+export type * from './configuration-model.ts'
+export type * from './history-model.ts'
 export type * from './mcp-model.ts'
 export type * from './rollout-model.ts'
 
@@ -355,100 +359,4 @@ export interface ChangeReport {
   readonly by: string
   readonly action: string
   readonly why: string | null
-}
-
-/** One pass of `cutover move`, or of a rollback. */
-export interface MoveReport {
-  readonly at: string
-  readonly by: string
-  readonly why: string | null
-  readonly from: Side | null
-  readonly to: Side | null
-  readonly moved: number
-  /** Copies of jobs that had ended or been moved before; removed. */
-  readonly stale: number
-  /** Committed, and not known to have arrived when the pass ended; the sweeper goes on with them. */
-  readonly pending: number
-  readonly left: readonly { readonly reason: string; readonly jobs: number }[]
-  /** False: ended before everything was looked at. */
-  readonly complete: boolean
-}
-
-/** Is a side empty? As `cutover status` and `cutover finish` saw it; the report asks no queue. */
-export interface DrainReport {
-  /** Rows that wait, run or move there. */
-  readonly unfinished: number
-  /** Seen empty, and nothing was sent there since; null: not seen so, or no longer. */
-  readonly emptySince: string | null
-  /** For how long a side has to be empty; null without the configuration. */
-  readonly windowMs: number | null
-  readonly drained: boolean | null
-}
-
-/** What was due within `widthMs` from `at` on. */
-export interface TimelinePoint {
-  readonly at: string
-  readonly widthMs: number
-  readonly sides: Readonly<
-    Record<
-      Side,
-      {
-        readonly enqueued: number
-        readonly done: number
-        readonly failed: number
-        /** Jobs not finished, the mean over the sweeper's looks in this time; null where it did not look. */
-        readonly backlog: number | null
-        /** For how long the job was due that had waited longest for its first start, ms; the mean over the same looks. */
-        readonly oldestMs: number | null
-      }
-    >
-  >
-  readonly compared: number
-  readonly mismatched: number
-}
-
-/** What was known at `at`, of everything compared until then. */
-export interface EvidencePoint {
-  readonly at: string
-  readonly units: number
-  readonly mismatched: number
-  readonly lower: number
-  readonly upper: number
-}
-
-/** A migration's configuration, with every default filled in. */
-export interface ConfigurationReport {
-  /** Kinds of the queues. */
-  readonly legacy: string
-  readonly target: string
-  readonly flag: string
-  readonly flagKind: 'string' | 'boolean'
-  /** Whether jobs have a key of their own; else the id is the key. */
-  readonly key: boolean
-  /** Whether the flag sees a hash of the key. */
-  readonly hashKey: boolean
-  readonly timeoutMs: number
-  readonly attempts: number
-  readonly backoffMs: number | null
-  readonly deadlineMs: number
-  readonly retainMs: number
-  readonly leaseMs: number
-  readonly bucketMs: number
-  readonly slackMs: number
-  readonly shadow: 'off' | 'effects-declared'
-  readonly shadowBacklog: number
-  readonly maxStarts: number
-  readonly whenLedgerIsGone: 'refuse' | 'legacy'
-  /** Path of the plan. */
-  readonly plan: string | null
-  /** By name, in the order of the configuration. */
-  readonly mcpServers: readonly string[]
-  readonly compare: {
-    readonly ignore: readonly string[]
-    readonly tolerance: readonly { readonly path: string; readonly by: number; readonly relative: boolean }[]
-    readonly unordered: readonly string[]
-    readonly redact: readonly string[]
-    /** Rules that are code: `equal`, `effects`, `normalise`, `ignoreWhen`, `compare`. */
-    readonly own: readonly string[]
-  }
 }

@@ -9,6 +9,18 @@ export interface Definitions {
 
 export const DEFINITIONS: readonly Definitions[] = [
   {
+    title: 'Staged cutover',
+    docs: 'rollout',
+    terms: [
+      ['gates', 'judged anew from the counts of this report, by the code that the controller uses'],
+      ['for, against', 'natural logarithms of the evidence: proven, refuted where they reach the number beside them'],
+      ['from, to', 'where the true value lies, right at every moment at once, each end at the level of the verdict'],
+      ['needed', 'units and time still missing if what comes is like what was seen'],
+      ['evidence over time', 'mismatch, errors and lost, judged again from what could be read at each moment'],
+      ['decision', 'the number by which cutover judge replays it from the audit log'],
+    ],
+  },
+  {
     title: 'Jobs',
     docs: 'jobs-and-the-same-a-side-in-sides',
     terms: [

@@ -48,6 +48,10 @@ for (const label of document.querySelectorAll('label.filter')) {
     none.textContent = shown === 0 ? 'none of those shown has this text' : ''
   })
 }
+addEventListener('hashchange', () => {
+  const part = document.getElementById(location.hash.slice(1))
+  if (part !== null && part.tagName === 'DETAILS') part.open = true
+})
 for (const figure of document.querySelectorAll('figure.plot')) {
   const svg = figure.querySelector('svg')
   const rows = [...figure.querySelectorAll('tbody tr')]

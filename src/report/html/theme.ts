@@ -28,6 +28,8 @@ footer { color: var(--muted); padding-bottom: 40px; }
 a { color: var(--link); }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 28px 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; line-height: 1.3; margin: 40px 0 8px; padding-top: 12px; border-top: 1px solid var(--line); }
+section { position: relative; }
+.how { position: absolute; right: 0; top: 14px; margin: 0; }
 h3 { font-size: 1rem; margin: 20px 0 4px; }
 p { margin: 6px 0; }
 .quiet { color: var(--muted); }
@@ -113,6 +115,7 @@ mark { color: inherit; border-radius: 2px; padding: 0 1px; }
   main, footer { padding: 0 12px; }
   h1 { font-size: 1.35rem; margin-top: 18px; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
+  .how { position: static; }
   .pair { grid-template-columns: 1fr; }
   th, td { padding-right: 10px; }
   figure.plot.wide svg { width: 860px; } figure.plot.half svg { width: 430px; }
@@ -122,7 +125,7 @@ mark { color: inherit; border-radius: 2px; padding: 0 1px; }
   :root { color-scheme: light; ${LIGHT} }
   body { font-size: 10pt; }
   main, footer { max-width: none; padding: 0; }
-  nav, .filter, summary, th button::after { display: none; }
+  nav, .how, .filter, summary, th button::after { display: none; }
   th button { pointer-events: none; }
   h2 { margin-top: 18pt; break-after: avoid; } h3, figcaption { break-after: avoid; }
   .difference, figure, .verdict, tr { break-inside: avoid; }
