@@ -64,7 +64,11 @@ function planIn(
 ): { plan: Plan | undefined; problems: readonly PlanProblem[]; warnings: readonly PlanProblem[] } {
   const migrations = Object.fromEntries([...all, settings].map((each) => [each.name, planFacts(each)]))
   const { plans, problems, warnings } = readPlans(text, path, { migrations })
-  const plan = plans.find(({ migration }) => migration === settings.name)
+  // of two blocks nobody knows which one is meant
+  const twice = problems.some(
+    ({ code, message }) => code === 'plan-block-twice' && message.includes(`"${settings.name}"`),
+  )
+  const plan = twice ? undefined : plans.find(({ migration }) => migration === settings.name)
   if (plan !== undefined || problems.length > 0) return { plan, problems, warnings }
   return { plan, problems: [blockMissing(path, settings.name)], warnings }
 }

@@ -23,7 +23,7 @@ export const REASON_TEXTS: Readonly<Record<GateReason, string>> = {
   'backlog-too-old': 'the oldest job on target waits far too long',
   'double-run': 'an id finished twice or on both sides',
   tripwire: 'target fails suddenly and widely',
-  'no-data': 'nothing is counted yet',
+  'no-data': 'nothing is counted yet (a job counts once its deadline is over)',
   undecided: 'more units are needed',
   'too-few-units': 'too few units yet',
   'too-few-keys': 'too few new keys: waiting will not help; take larger limits, key-day or a manual approval',
