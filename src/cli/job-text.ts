@@ -116,6 +116,16 @@ export function parkedText(migration: string, copy: ParkedView, events: readonly
   return blocks([head, eventsText(events, pen), advice])
 }
 
+/** Its row is gone; what people did with it is in the audit log for good. */
+export function forgottenJson(migration: string, id: string, events: readonly JobEvent[]): unknown {
+  return { migration, id, state: 'forgotten', events: events.map(eventJson) }
+}
+
+export function forgottenText(migration: string, id: string, events: readonly JobEvent[], pen: Pen): string {
+  const head = `${pen.style('bold', `job ${foreign(id, 80)}`)} of ${foreign(migration)}: its row is gone, it ended longer ago than retain`
+  return blocks([head, eventsText(events, pen)])
+}
+
 function eventsText(events: readonly JobEvent[], pen: Pen): string {
   if (events.length === 0) return ''
   const rows = events.map((event) => [pen.style('dim', formatTime(iso(event.at))), ...eventRow(event)])

@@ -154,6 +154,19 @@ test('a parked copy without a row: listed, shown, dropped', async () => {
   expect((await queue.counts()).parked).toBe(0)
 })
 
+test('of a job whose row is gone, what people did with it', async () => {
+  await ledger.audit({ by: 'kim', action: 'discard', why: 'sent by hand', data: { id: 'long-ago', was: 'in-doubt' } })
+  const { code, stdout } = await place.cli('job', 'long-ago')
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: expect.stringMatching(
+      /job long-ago of parse-email: its row is gone[\s\S]* discard +by kim: “sent by hand”\n/,
+    ),
+  })
+  const { value } = await place.json('job', 'long-ago')
+  expect(value).toMatchObject({ id: 'long-ago', state: 'forgotten', events: [{ kind: 'audited', action: 'discard' }] })
+})
+
 describe('jobs', () => {
   test('names the next page, which goes on behind this one', async () => {
     for (const id of ['p-1', 'p-2', 'p-3']) await inDoubt(id)

@@ -16,7 +16,17 @@ import { ARMS, type Arm, type Side, sideOfArm } from '../../vocabulary/job.ts'
 import type { Outcome } from '../../vocabulary/outcome.ts'
 import { failureOf } from '../failure.ts'
 import type { Answer, Call } from '../io.ts'
-import { type Found, jobJson, jobText, type Place, parkedJson, parkedText, type Run } from '../job-text.ts'
+import {
+  type Found,
+  forgottenJson,
+  forgottenText,
+  jobJson,
+  jobText,
+  type Place,
+  parkedJson,
+  parkedText,
+  type Run,
+} from '../job-text.ts'
 import { examples, NAME_HELP } from '../options.ts'
 import { foreign } from '../pen.ts'
 import type { Cli } from '../run.ts'
@@ -47,6 +57,12 @@ async function job(call: Call<{ readonly ledgerOnly?: boolean }>): Promise<Answe
       return {
         json: parkedJson(settings.name, copy, events),
         text: (pen) => parkedText(settings.name, copy, events, pen),
+      }
+    }
+    if (row === undefined && events.length > 0) {
+      return {
+        json: forgottenJson(settings.name, id, events),
+        text: (pen) => forgottenText(settings.name, id, events, pen),
       }
     }
     if (row === undefined) {
