@@ -200,6 +200,24 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
       expect(ran(id)).toEqual(['target'])
     })
 
+    it('of a job that old code put there', async () => {
+      await start()
+      const worker = await app.cutover.work('mail', 'legacy', async () => {
+        throw new Error('not today')
+      })
+      const queue = await app.queue('legacy')
+      await queue.enqueue([{ backendId: 'by-old-code', data: { n: 9 }, delayMs: 0, attempts: 1 }])
+      const listed = async () => (await app.cutover.jobs('mail', { state: 'failed' })).jobs
+      await until(async () => (await listed()).length === 1 && (await queue.counts()).failed === 1, 'it has failed')
+      await worker.stop()
+      const id = (await listed())[0]?.id ?? ''
+      expect(id).toMatch(/^adopted:legacy:.*:by-old-code$/)
+      await app.cutover.work('mail', 'target', app.handler)
+      expect(await app.cutover.retry('mail', id, { to: 'target' })).toMatchObject({ was: 'failed', to: 'target' })
+      expect(await app.cutover.result('mail', id)).toEqual({ n: 9 })
+      expect(ran(id)).toEqual(['target'])
+    })
+
     it('of one that no queue has any more says so', async () => {
       await start()
       const id = await left(true)
@@ -250,6 +268,41 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
       expect(await app.cutover.discard('mail', backendId, WHY)).toMatchObject({ way: 'drop', removed: 1 })
       expect(await queue.counts()).toMatchObject({ waiting: 0, parked: 0 })
       expect((await audited()).map(({ action }) => action)).toEqual(['discard', 'retry'])
+    })
+
+    it('one with a row: retry puts it back, discard ends the job and removes it', async () => {
+      await start()
+      const [kept, gone] = [await app.cutover.enqueue('mail', { n: 1 }), await app.cutover.enqueue('mail', { n: 2 })]
+      const queue = await app.queue('legacy')
+      await queue.park(
+        [kept, gone].map(({ id }) => backendIdOf(id, 0, 'primary')),
+        'newer',
+      )
+      await expect(app.cutover.force('mail', kept.id, WHY)).rejects.toThrow(/a newer version of cutover wrote it/)
+      expect(await app.cutover.retry('mail', kept.id)).toMatchObject({
+        was: 'parked-newer',
+        way: 'unpark',
+        pending: false,
+      })
+      expect(await app.cutover.discard('mail', gone.id, WHY)).toMatchObject({ was: 'parked-newer', removed: 1 })
+      expect((await app.cutover.get('mail', gone.id))?.state).toBe('cancelled')
+      expect(await queue.counts()).toMatchObject({ waiting: 1, parked: 0 })
+      await app.both()
+      expect(await app.cutover.result('mail', kept.id)).toEqual({ n: 1 })
+      expect(app.runs).toHaveLength(1)
+    })
+
+    it('a deferred one may be forced to the other side', async () => {
+      await start()
+      const { id } = await app.cutover.enqueue('mail', { n: 1 })
+      const queue = await app.queue('legacy')
+      await queue.park([backendIdOf(id, 0, 'primary')], 'deferred')
+      await presence('target')
+      expect(await app.cutover.force('mail', id, { ...WHY, to: 'target' })).toMatchObject({ was: 'parked-deferred' })
+      expect((await queue.counts()).parked).toBe(0)
+      await app.both()
+      await app.cutover.result('mail', id)
+      expect(ran(id)).toEqual(['target'])
     })
 
     it('a shadow copy is only discarded', async () => {
