@@ -19,9 +19,14 @@ export function parkNote(reason: ParkReason): string {
   return JSON.stringify({ reason, parkedAt: now, runAt: now } satisfies ParkNote)
 }
 
+/** Lua: `now`, the server's time in ms, as text. */
+export const NOW = `
+local time = call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`
+
 /**
  * Lua of a page of the park list, its arguments from `first` on: CURSOR LIMIT REASONS ('' for all, else `,late,moving,`)
- * → next cursor, id, stored, id, stored, …. It looks at some thousands of entries, so that a long list blocks nobody.
+ * → next cursor, id, stored, id, stored, …, and the server's time. It looks at some thousands of entries, so that a long list blocks nobody.
  */
 export function parkedPage(first: number): string {
   return `
@@ -40,7 +45,8 @@ repeat
     end
   end
 until cursor == '0' or #found >= 2 * limit or looked >= 5000 or bytes >= ${PAGE_BYTES}
-return { cursor, found }`
+${NOW}
+return { cursor, found, now }`
 }
 
 /** Lua, its arguments from `first` on: ID, ID, … → a digit each: 1 if it was parked. */

@@ -52,7 +52,7 @@ export async function recoverParked(
   do {
     const page = await queue.parked({ reasons: ['moving'], ...(cursor === undefined ? {} : { cursor }) })
     cursor = page.cursor
-    const old = page.jobs.filter(({ parkedAt }) => parkedAt + mover.leaseMs < Date.now())
+    const old = page.jobs.filter(({ parkedAt }) => parkedAt + mover.leaseMs < page.now)
     const copies = old.flatMap((job): MovableCopy[] => {
       const looked = lookAt(job, side, epoch.epoch)
       return 'copy' in looked ? [looked.copy] : []

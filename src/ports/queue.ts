@@ -134,6 +134,11 @@ export interface Page<T> {
   readonly cursor?: string
 }
 
+export interface ParkedPage extends Page<ParkedJob> {
+  /** On the clock of `parkedAt` of what was parked while it waited, ms: the backend's, whatever processes' clocks say. */
+  readonly now: number
+}
+
 /** A queue is empty when waiting, delayed, running and parked are 0: the others are parts of these. */
 export interface QueueCounts {
   /** Ready to run now. */
@@ -217,7 +222,7 @@ export interface Queue<Native = unknown> {
   /** True: it was waiting or delayed and is gone; hundreds in one call. Needs the capability `remove`. */
   remove(backendIds: readonly string[]): Promise<readonly boolean[]>
   /** Parked jobs, of these reasons where given, in no order across pages; `limit` (500) is about how many a page holds. */
-  parked(options?: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string }): Promise<Page<ParkedJob>>
+  parked(options?: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string }): Promise<ParkedPage>
   /**
    * Puts parked jobs back under their ids, as they were, to be run when due. False: it was not parked, or a newer job of
    * the same id is under way, until whose end it stays parked.

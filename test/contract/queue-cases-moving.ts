@@ -301,6 +301,12 @@ export const MOVING_CASES: readonly Case[] = [
       expect(parked.get(waiting.backendId)).toMatchObject({ place: 'parked', reason: 'moving', data: waiting.data })
       expect(parked.get(waiting.backendId)).toMatchObject({ attempts: 3, backoff: { delayMs: 100 }, ...extra })
       expect(parked.get(delayed.backendId)).toMatchObject({ attempts: 2, runAt: later!.runAt })
+      const {
+        now,
+        jobs: [one],
+      } = await other.parked()
+      expect(now - one!.parkedAt).toBeGreaterThanOrEqual(0)
+      expect(now - one!.parkedAt).toBeLessThan(10_000)
       expect(await removeOne(queue, waiting.backendId)).toBe(false)
       expect((await queue.find(waiting.backendId)).place).toBe('parked')
       gate.open()

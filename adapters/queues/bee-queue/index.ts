@@ -15,6 +15,7 @@ import type {
   OutgoingJob,
   Page,
   ParkedJob,
+  ParkedPage,
   ParkReason,
   Queue,
   QueueCounts,
@@ -218,19 +219,19 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, Date.now(), ...ids]))
+    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, ...ids]))
   }
 
   remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
     return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids))
   }
 
-  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<Page<ParkedJob>> {
-    const [next, flat] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[]]
+  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<ParkedPage> {
+    const [next, flat, now] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[], string]
     const jobs: ParkedJob[] = []
     for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
     jobs.sort((a, b) => a.parkedAt - b.parkedAt)
-    return next === '0' ? { jobs } : { jobs, cursor: next }
+    return { jobs, now: Number(now), ...(next === '0' ? {} : { cursor: next }) }
   }
 
   unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {

@@ -3,7 +3,7 @@
 // The keys are private to bee-queue; they are the same in 1.7 and 2.0 and held by the tests.
 
 import { PAGES, TYPES_OF_KEYS } from '../../redis-pages.ts'
-import { dropParked, parkedPage } from '../../redis-park.ts'
+import { dropParked, NOW, parkedPage } from '../../redis-park.ts'
 import { type Script, scriptOf } from '../../redis-script.ts'
 
 /** Every script gets the same keys, in this order. */
@@ -63,22 +63,22 @@ end
 return table.concat(answers)`)
 
 /**
- * REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
+ * REASON ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
  * whose id is parked already, as a job of old code that used it before may be.
  */
-export const PARK_WAITING: Script = script(`${TAKE}
+export const PARK_WAITING: Script = script(`${TAKE}${NOW}
 local answers = {}
-for at = 3, #ARGV do
+for at = 2, #ARGV do
   local id = ARGV[at]
   local record, due = call('HGET', jobs, id), call('ZSCORE', delayed, id)
   local taken = record and call('HEXISTS', parked, id) == 0 and take(id, record, due)
   if taken then
-    local note = '{"reason":"' .. ARGV[1] .. '","parkedAt":' .. ARGV[2]
+    local note = '{"reason":"' .. ARGV[1] .. '","parkedAt":' .. now
     if due then note = note .. ',"runAt":' .. string.format('%.0f', due) end
     call('HSET', parked, id, note .. '}\\n' .. record)
     forget(id, record)
   end
-  answers[at - 2] = taken and '1' or '0'
+  answers[at - 1] = taken and '1' or '0'
 end
 return table.concat(answers)`)
 

@@ -17,6 +17,7 @@ import type {
   OutgoingJob,
   Page,
   ParkedJob,
+  ParkedPage,
   ParkReason,
   Queue,
   QueueCounts,
@@ -255,21 +256,19 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) =>
-      this.#run(scripts.PARK_WAITING, [reason, Date.now(), ...ids.map(scripts.toJobId)]),
-    )
+    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, ...ids.map(scripts.toJobId)]))
   }
 
   remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
     return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids.map(scripts.toJobId)))
   }
 
-  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<Page<ParkedJob>> {
-    const [next, flat] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[]]
+  async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<ParkedPage> {
+    const [next, flat, now] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[], string]
     const jobs: ParkedJob[] = []
     for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
     jobs.sort((a, b) => a.parkedAt - b.parkedAt)
-    return next === '0' ? { jobs } : { jobs, cursor: next }
+    return { jobs, now: Number(now), ...(next === '0' ? {} : { cursor: next }) }
   }
 
   unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {

@@ -3,7 +3,7 @@
 // The keys are private to BullMQ; they are those of 6.7, and the tests hold them.
 
 import { PAGES, TYPES_OF_KEYS } from '../../redis-pages.ts'
-import { dropParked, parkedPage } from '../../redis-park.ts'
+import { dropParked, NOW, parkedPage } from '../../redis-park.ts'
 import { type Script, scriptOf } from '../../redis-script.ts'
 
 /** Every script gets the same keys, in this order. */
@@ -97,23 +97,23 @@ end
 return table.concat(answers)`)
 
 /**
- * REASON NOW ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
+ * REASON ID, ID, … → a digit each: 1 if it waited and is parked. Left where they are: one without a record, and one
  * whose id is parked already, as a job of old code that used it before may be.
  */
-export const PARK_WAITING: Script = script(`${TAKE}
+export const PARK_WAITING: Script = script(`${TAKE}${NOW}
 local answers = {}
-for at = 4, #ARGV do
+for at = 3, #ARGV do
   local id, job = ARGV[at], {}
   local fields, due = call('HGETALL', prefix .. id), call('ZSCORE', delayed, id)
   for place = 1, #fields, 2 do job[fields[place]] = fields[place + 1] end
   local taken = #fields > 0 and call('HEXISTS', parked, id) == 0 and take(id, job, due)
   if taken then
-    local note = '{"reason":"' .. ARGV[2] .. '","parkedAt":' .. ARGV[3]
+    local note = '{"reason":"' .. ARGV[2] .. '","parkedAt":' .. now
     if due then note = note .. ',"runAt":' .. string.format('%.0f', math.floor(due / 4096)) end
     call('HSET', parked, id, note .. '}\\n' .. cjson.encode(fields))
     forget(id, job)
   end
-  answers[at - 3] = taken and '1' or '0'
+  answers[at - 2] = taken and '1' or '0'
 end
 return table.concat(answers)`)
 

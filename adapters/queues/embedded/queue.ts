@@ -11,7 +11,7 @@ import type {
   MovableJob,
   OutgoingJob,
   Page,
-  ParkedJob,
+  ParkedPage,
   ParkReason,
   Queue,
   QueueCounts,
@@ -241,8 +241,9 @@ export class EmbeddedQueue implements Queue<EmbeddedJob> {
 
   async parked(
     options: { reasons?: readonly ParkReason[]; limit?: number; cursor?: string } = {},
-  ): Promise<Page<ParkedJob>> {
-    return this.#store.read((db) => parkedJobs(db, this.#queue, { limit: 500, ...options }))
+  ): Promise<ParkedPage> {
+    const page = await this.#store.read((db) => parkedJobs(db, this.#queue, { limit: 500, ...options }))
+    return { ...page, now: Date.now() }
   }
 
   async unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
