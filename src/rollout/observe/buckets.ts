@@ -45,41 +45,48 @@ export interface Observation<Counts> {
 
 /** The closed buckets of one epoch, the newest first. */
 export class ClosedBuckets {
-  readonly #now: number
   readonly #watermark: number
   readonly #buckets: readonly TallyBucket[]
+  /** Those that began more than a day ago. */
+  readonly #older: readonly TallyBucket[]
+  readonly #known: Readonly<Record<Unit, Map<string, number>>> = {
+    job: new Map(),
+    'key-day': new Map(),
+    key: new Map(),
+  }
 
   constructor(snapshot: Snapshot, epoch: number) {
-    this.#now = snapshot.now
     this.#watermark = watermark(snapshot)
     this.#buckets = snapshot.buckets
       .filter((bucket) => bucket.epoch === epoch && isClosedBucket(bucket, snapshot))
       .sort((a, b) => b.start + b.widthMs - (a.start + a.widthMs))
+    this.#older = this.#buckets.filter(({ start }) => start < snapshot.now - DAY_MS)
   }
 
   total<Counts>(family: Unit, read: (get: Get) => Counts): Counts {
-    const sums = new Sums(family, read)
-    for (const bucket of this.#buckets) sums.add(bucket)
-    return read(sums.get)
+    return read(this.#totals(family, read))
   }
 
   /** `minUnits`: of the gate; the newest run holds at least as many, and a quarter of all. */
   observe<Counts>(family: Unit, minUnits: number, reading: Reading<Counts>): Observation<Counts> {
     const { read, n, units = n } = reading
-    const all = new Sums(family, read)
-    const dayAgo = this.#now - DAY_MS
-    // the newest first, so what is of the last day is summed when the first older one comes
-    let newUnits: number | undefined
-    for (const bucket of this.#buckets) {
-      if (bucket.start < dayAgo) newUnits ??= n(read(all.get))
-      all.add(bucket)
-    }
-    const counts = read(all.get)
+    const counts = this.total(family, read)
+    const older = new Sums(family, read)
+    for (const bucket of this.#older) older.add(bucket)
     return {
       counts,
-      newUnits: newUnits ?? n(counts),
+      newUnits: n(counts) - n(read(older.get)),
       ...this.#newest(family, Math.max(minUnits, units(counts) / 4), reading),
     }
+  }
+
+  /** Gates share many counters: each is summed once. */
+  #totals(family: Unit, read: (get: Get) => unknown): Get {
+    const known = this.#known[family]
+    const wanted = new Sums(family, read, known)
+    if (wanted.size > 0) for (const bucket of this.#buckets) wanted.add(bucket)
+    wanted.into(known)
+    return (measure) => known.get(measure) ?? 0
   }
 
   #newest<Counts>(
@@ -108,15 +115,24 @@ class Sums {
   readonly #at = new Map<string, number>()
   readonly get: Get
 
-  constructor(family: Unit, read: (get: Get) => unknown) {
+  /** `known`: those that need not be summed. */
+  constructor(family: Unit, read: (get: Get) => unknown, known?: ReadonlyMap<string, number>) {
     read((measure) => {
-      if (this.#at.has(measure)) return 0
+      if (this.#at.has(measure) || known?.has(measure) === true) return 0
       this.#at.set(measure, this.#keys.length)
       this.#keys.push(`${family}/${measure}`)
       this.#sums.push(0)
       return 0
     })
     this.get = (measure) => this.#sums[this.#at.get(measure) ?? -1] ?? 0
+  }
+
+  get size(): number {
+    return this.#keys.length
+  }
+
+  into(known: Map<string, number>): void {
+    for (const [measure, at] of this.#at) known.set(measure, this.#sums[at] ?? 0)
   }
 
   /** False: none of them was counted in this bucket. */
