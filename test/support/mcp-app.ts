@@ -21,7 +21,12 @@ import type { ProbePlace, ProbeRecord } from '../../src/vocabulary/probe.ts'
 import { type Place, SILENT } from './app.ts'
 
 /** bee-queue and BullMQ with a ledger on the same Redis, or embedded queues and a SQLite ledger. */
-export function mcpConfig(place: Place, migrations: readonly string[], mcp: McpConfig): CutoverConfig {
+export function mcpConfig(
+  place: Place,
+  migrations: readonly string[],
+  mcp: McpConfig | undefined,
+  more: object = {},
+): CutoverConfig {
   const queue = (name: string, side: Side): QueueSpec => {
     if (!('url' in place)) {
       const path = join(place.folder, 'queue.db')
@@ -35,9 +40,14 @@ export function mcpConfig(place: Place, migrations: readonly string[], mcp: McpC
     'url' in place ? redisLedger({ url: place.url }) : sqliteLedger({ path: join(place.folder, 'ledger.db') })
   const entries = migrations.map((name) => [
     name,
-    { payload: type<unknown>(), legacy: queue(name, 'legacy'), target: queue(name, 'target') },
+    { payload: type<unknown>(), legacy: queue(name, 'legacy'), target: queue(name, 'target'), ...more },
   ])
-  const all = { ledger, flags: testFlags({ target: 0, shadow: 0 }), logger: SILENT, mcp }
+  const all = {
+    ledger,
+    flags: testFlags({ target: 0, shadow: 0 }),
+    logger: SILENT,
+    ...(mcp === undefined ? {} : { mcp }),
+  }
   return { ...all, migrations: Object.fromEntries(entries) } as unknown as CutoverConfig
 }
 

@@ -3,7 +3,9 @@
 
 import { execFileSync } from 'node:child_process'
 import { openCutover } from '../../src/cutover.ts'
+import type { JobContext } from '../../src/execution/context.ts'
 import type { McpServerConfig } from '../../src/mcp/config.ts'
+import type { Side } from '../../src/vocabulary/job.ts'
 import type { Place } from './app.ts'
 import { mcpConfig } from './mcp-app.ts'
 
@@ -11,6 +13,8 @@ export interface WorkerOrder {
   readonly place: Place
   readonly migration: string
   readonly servers: Readonly<Record<string, McpServerConfig>>
+  /** Its handler asks for its tools, and its jobs are shadowed. It works on this side only. */
+  readonly asks?: Side
   /**
    * What it does: stands still for a while, in JavaScript or in a synchronous call, when a server of the mode `tells-parent`
    * is asked to initialize; or dies when a probe comes.
@@ -41,12 +45,19 @@ process.on('SIGUSR2', () => {
   if (trouble === 'sync-call') callsSynchronously()
 })
 
-const config = mcpConfig(order.place, [order.migration], { servers: order.servers, guard })
+async function asks(_payload: unknown, ctx: JobContext): Promise<string> {
+  await ctx.mcp.tools()
+  return 'done'
+}
+
+const shadow = order.asks === undefined ? {} : { shadow: 'effects-declared' }
+const config = mcpConfig(order.place, [order.migration], { servers: order.servers, guard }, shadow)
 const cutover = (await openCutover(config)) as unknown as {
   work: (...args: unknown[]) => Promise<unknown>
   close: () => Promise<void>
 }
-for (const side of ['legacy', 'target']) await cutover.work(order.migration, side, () => undefined)
+for (const side of order.asks === undefined ? (['legacy', 'target'] as const) : [order.asks])
+  await cutover.work(order.migration, side, order.asks === undefined ? () => undefined : asks)
 process.once('SIGTERM', () => cutover.close())
 let last = Date.now()
 setInterval(() => {
