@@ -7,8 +7,10 @@ import { buildReport, type LedgerSnapshot } from '../../src/report/build.ts'
 import { DEFINITIONS } from '../../src/report/html/definitions.ts'
 import { foreign, html } from '../../src/report/html/markup.ts'
 import { htmlPages, htmlReport } from '../../src/report/html.ts'
+import { PROBE_PLACES } from '../../src/vocabulary/probe.ts'
 import { ATTACKED, BUSY, CLEAN, EMPTY, huge } from '../support/report-cases.ts'
-import { controlState, difference, ledgerSnapshot, START } from '../support/snapshots.ts'
+import { full } from '../support/report-full.ts'
+import { bucket, controlState, difference, ledgerSnapshot, START } from '../support/snapshots.ts'
 
 const pageOf = (...ledgerSnapshots: LedgerSnapshot[]): Promise<string> =>
   htmlReport(buildReport({ ledgerSnapshots, at: START + 3_600_000, version: '1.2.3' }))
@@ -142,6 +144,38 @@ test('ten thousand paths in millions of jobs: a page of at most a megabyte, the 
   expect(page.match(/<section class="difference"/g)).toHaveLength(40)
   expect(page).toContain('9,960 more groups')
 })
+
+test('with the most of everything a page is still at most a megabyte', async () => {
+  const long = 'äöü &<>"'.repeat(200)
+  const phases = [{ phase: 'spawn', ms: 1, ok: false }] as const
+  const lines = Array.from({ length: 60 }, () => long)
+  const seen = { sentence: long, details: Array.from({ length: 12 }, () => ({ what: long, lines })) }
+  const fullest: LedgerSnapshot = {
+    ...full(),
+    snapshot: {
+      ...full().snapshot,
+      buckets: [...huge().snapshot.buckets, ...errorBuckets()],
+      differences: Array.from({ length: 10_000 }, (_, n) =>
+        difference({ path: `/${long}${n}`, pairs: n + 1, example: { id: long, legacy: `${n}${long}`, target: long } }),
+      ),
+    },
+    audit: Array.from({ length: 100 }, () => ({ at: START, by: long, action: long, why: long, data: null })),
+    probes: Array.from({ length: 200 }, (_, n) =>
+      PROBE_PLACES.map((place) => {
+        const found = { class: 'crashed', ms: 1, at: START, phases, hang: seen, reached: long, sample: long } as const
+        return { id: '1', server: `${n}${long}`, place, ...found }
+      }),
+    ).flat(),
+  }
+  const page = await pageOf(fullest)
+  expect(Buffer.byteLength(page)).toBeLessThan(1_000_000)
+  expect(page).toContain('192 more servers that failed or differ')
+  expect(page).toContain('9,960 more groups')
+})
+
+function errorBuckets(): LedgerSnapshot['snapshot']['buckets'] {
+  return Array.from({ length: 500 }, (_, n) => bucket({ [`job/error.primary.target.Error${n}`]: 1 }))
+}
 
 test('many migrations: a page for each, and an index with one row for each', async () => {
   const model = buildReport({ ledgerSnapshots: [BUSY, EMPTY, { ...CLEAN, name: 'index' }], at: START })

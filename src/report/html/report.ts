@@ -3,7 +3,7 @@
 // Tables come from `sections.ts`, as in text and Markdown, so that all views say the same numbers; a section that this
 // file does not know is printed behind the ones it places.
 
-import { formatCount, formatInterval, formatMs, formatShare, formatTime, unitsPhrase } from '../format.ts'
+import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from '../format.ts'
 import type { MigrationReport } from '../model.ts'
 import { movesSection } from '../moves.ts'
 import { contextLines, errorsSection, type Section, sectionsOf } from '../sections.ts'
@@ -55,19 +55,24 @@ function hasBody(body: Child): boolean {
   return Array.isArray(body) ? body.some(hasBody) : body !== null && body !== undefined && body !== false && body !== ''
 }
 
+/** The gravest come first. */
+const MOST_FINDINGS = 40
+
 function header(migration: MigrationReport): Markup {
   const { name, verdict } = migration
   const [set, since] = contextLines(migration)
+  const rest = verdict.findings.length - MOST_FINDINGS
   return html`<h1>${foreign(name, 100)}</h1>
 <p class="quiet">${set}<br>${since}</p>
 <p class="verdict ${verdict.level}"><b>${verdict.level}</b> ${verdict.text}</p>
 ${tiles(migration)}
 ${
   verdict.findings.length > 0 &&
-  html`<ul class="findings">${verdict.findings.map(
-    ({ level, text }) => html`<li class="${level}"><b>${level}</b><span>${text}</span></li>`,
-  )}</ul>`
+  html`<ul class="findings">${verdict.findings
+    .slice(0, MOST_FINDINGS)
+    .map(({ level, text }) => html`<li class="${level}"><b>${level}</b><span>${text}</span></li>`)}</ul>`
 }
+${rest > 0 && html`<p class="quiet">and ${plural(rest, 'more finding')}, all in the JSON report</p>`}
 `
 }
 

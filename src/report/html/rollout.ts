@@ -1,6 +1,6 @@
 // The staged cutover on the page: where it stands, what its gates say, how the evidence grew, and who moved it.
 
-import { formatMs, formatShare, formatTime } from '../format.ts'
+import { formatMs, formatShare, formatTime, plural } from '../format.ts'
 import type { MigrationReport, RolloutReport, RolloutStage } from '../model.ts'
 import { gatesSection, timelineSection } from '../rollout-sections.ts'
 import type { Draw } from './draw.ts'
@@ -17,7 +17,7 @@ export function rolloutMarkup({ rollout }: MigrationReport, draw: Draw, id: (nam
   const { driven, stage, attempt, phase, verdict, waits, paused, approved, enteredAt } = rollout
   const plot = evidencePlot(rollout, id('gate-evidence'))
   return html`<p>${driven ? 'The plan is being driven.' : 'The plan was let go: the dials are turned by hand.'} Stage <strong>${foreign(stage, 60)}</strong>, attempt ${attempt}, since ${formatTime(enteredAt)}: ${wordOf(PHASES, phase)}${verdict !== null && html`, <strong>${verdict}</strong>`}.</p>
-${waits.length > 0 && html`<ul>${waits.map((wait) => html`<li>${foreign(wait, 600)}</li>`)}</ul>`}
+${waits.length > 0 && html`<ul>${waits.slice(0, MOST_WAITS).map((wait) => html`<li>${foreign(wait, 600)}</li>`)}${waits.length > MOST_WAITS && html`<li>and ${plural(waits.length - MOST_WAITS, 'more reason')}</li>`}</ul>`}
 ${said('Paused', paused)}${said('Approved', approved)}
 <ol class="stages">${rollout.stages.map(stageMarkup)}</ol>
 ${gates(rollout)}
@@ -56,9 +56,18 @@ function gates(rollout: RolloutReport): Markup | false {
   if (rollout.gates.length === 0) return false
   // what it waits for is said above
   const { head, rows, textColumns } = gatesSection(rollout)
+  const order = { fail: 0, hold: 1, pass: 2 } as const
+  // of very many servers those that fail or hold come first; else as the plan has them
+  const all = rollout.gates.map((gate, at) => ({ verdict: gate.verdict, cells: rows[at] ?? [] }))
+  const shown = (all.length > MOST_GATES ? all.toSorted((a, b) => order[a.verdict] - order[b.verdict]) : all).slice(
+    0,
+    MOST_GATES,
+  )
+  const more = all.length - shown.length
   return html`<h3>${foreign(head[0] ?? '', 100)}</h3>
 <p class="quiet small">Proven where “for” has reached its number, refuted where “against” has; natural logarithms. Intervals are right at every moment at once, each end at the level of the verdict.</p>
-${table({ head: ['Gate', ...head.slice(1)], rows, textColumns, marked: rollout.gates.map(({ verdict }) => verdict) })}`
+${table({ head: ['Gate', ...head.slice(1)], rows: shown.map(({ cells }) => cells), textColumns, marked: shown.map(({ verdict }) => verdict) })}
+${more > 0 && html`<p class="quiet">and ${plural(more, 'more gate')}, all in the JSON report</p>`}`
 }
 
 /** The newest first here, as in the audit log. */
@@ -68,6 +77,9 @@ function timeline(rollout: RolloutReport): Markup | false {
   return html`<h3>Who moved it, and when</h3>
 ${table({ head: ['When', ...head.slice(1)], rows: rows.toReversed(), textColumns })}`
 }
+
+const MOST_GATES = 40
+const MOST_WAITS = 12
 
 /** Beyond this many times what is needed, a curve says nothing more. */
 const MOST = 1.5

@@ -16,7 +16,7 @@ export interface TableOptions {
   readonly items?: boolean
 }
 
-const FOREIGN = 300
+const FOREIGN = 200
 
 export function table({ head, rows, textColumns, sortable = false, items = false, marked }: TableOptions): Markup {
   const as = (column: number): string => (textColumns.includes(column) ? 't' : 'n')
