@@ -59,9 +59,8 @@ function queue(side: Side, name: string) {
   }
 }
 
-const shortPlan = env['EMAIL_AGENT_PLAN']
 /** Where a plan is driven in minutes: a stage lasts two deadlines at least. */
-const hurry = shortPlan !== undefined
+const hurry = env['EMAIL_AGENT_HURRY'] !== undefined
 /** Times of the demo: everything that is to settle settles within seconds. In production leave them out. */
 const times = {
   timeout: hurry ? '1500ms' : '4s',
@@ -71,7 +70,7 @@ const times = {
   lease: LEASE,
   tally: { bucket: '1s', slack: '1s' },
 } as const
-const plan = shortPlan ?? join(import.meta.dirname, '../../migration-plan.md')
+const plan = env['EMAIL_AGENT_PLAN'] ?? join(import.meta.dirname, '../../migration-plan.md')
 
 const threadTarget = losing(queue('target', 'thread-email'), badKind(env))
 

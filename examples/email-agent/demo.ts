@@ -9,7 +9,7 @@ import { BAD_VARIABLE } from './demo/bad.ts'
 import { DemoFailure } from './demo/failure.ts'
 import { makeFolder } from './demo/folder.ts'
 import { type DemoOptions, parseOptions } from './demo/options.ts'
-import { shortPlan } from './demo/short-plan.ts'
+import { planFor, shortPlan } from './demo/short-plan.ts'
 import { STORE_VARIABLE } from './store.ts'
 
 const PLAN = 'migration-plan.md'
@@ -27,7 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   readEmails(options.input) // refused before anything is made
   const folder = makeFolder(options.work)
   const prefix = `demo-${randomBytes(3).toString('hex')}`
-  if (options.plan) writePlan(folder)
+  writePlan(folder, options)
   Object.assign(process.env, environment(options, folder, prefix))
   const say = options.json ? (): void => {} : tell
   say(introduction(options, folder))
@@ -98,7 +98,8 @@ function environment({ queues, redis, plan, bad }: DemoOptions, folder: string, 
     EMAIL_AGENT_QUEUES: queues,
     EMAIL_AGENT_PREFIX: prefix,
     ...(redis === undefined ? {} : { EMAIL_AGENT_REDIS: redis }),
-    ...(plan ? { EMAIL_AGENT_PLAN: join(folder, PLAN) } : {}),
+    EMAIL_AGENT_PLAN: join(folder, PLAN),
+    ...(plan ? { EMAIL_AGENT_HURRY: '1' } : {}),
     ...(bad === undefined ? {} : { [BAD_VARIABLE]: bad }),
     [STORE_VARIABLE]: join(folder, 'mail'),
     // Both sides are to differ by their parsers, not by where they run.
@@ -107,17 +108,18 @@ function environment({ queues, redis, plan, bad }: DemoOptions, folder: string, 
   }
 }
 
-/** The repository's plan, in a hurry. */
-function writePlan(folder: string): void {
-  const own = readFileSync(join(import.meta.dirname, '../..', PLAN), 'utf8')
-  writeFileSync(join(folder, PLAN), shortPlan(own))
+/** The repository's plan, for these queues. */
+function writePlan(folder: string, { queues, plan }: DemoOptions): void {
+  const own = planFor(readFileSync(join(import.meta.dirname, '../..', PLAN), 'utf8'), queues)
+  writeFileSync(join(folder, PLAN), plan ? shortPlan(own) : own)
 }
 
 function introduction({ jobs, queues, redisShown, plan, bad }: DemoOptions, folder: string): string {
   const here = relative('', folder)
   const variables = [
     `EMAIL_AGENT_FOLDER=${here}`,
-    ...(plan ? [`EMAIL_AGENT_PLAN=${join(here, PLAN)}`] : []),
+    `EMAIL_AGENT_PLAN=${join(here, PLAN)}`,
+    ...(plan ? ['EMAIL_AGENT_HURRY=1'] : []),
     ...(redisShown === undefined
       ? []
       : [

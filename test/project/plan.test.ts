@@ -3,22 +3,35 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { shortPlan } from '../../examples/email-agent/demo/short-plan.ts'
+import config from '../../examples/email-agent/cutover.config.ts'
+import { planFor, shortPlan } from '../../examples/email-agent/demo/short-plan.ts'
+import { Findings } from '../../src/cli/findings.ts'
+import { inspectPlan } from '../../src/cli/inspect-plan.ts'
+import { Session } from '../../src/cli/session.ts'
+import type { CutoverConfig } from '../../src/config/types.ts'
 import { readPlans } from '../../src/rollout/plan.ts'
-import { call } from '../cli/kit.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const text = readFileSync(join(ROOT, 'migration-plan.md'), 'utf8')
 
 test('cutover check finds nothing wrong with it', async () => {
-  const argv = ['check', '--config', 'examples/email-agent/cutover.config.ts', '--json']
-  const { code, stdout } = await call(argv, { cwd: ROOT })
-  const { checks } = JSON.parse(stdout) as { checks: { area: string; name: string; status: string; text: string }[] }
-  expect(code).toBe(0)
-  const plans = checks.filter(({ name }) => name === 'plan')
-  expect(plans.map(({ area, status }) => [area, status])).toEqual([
-    ['parse-email', 'ok'],
-    ['thread-email', 'ok'],
+  // what the command does, over the configuration as it is imported here
+  const path = join(ROOT, 'examples/email-agent/cutover.config.ts')
+  const session = new Session({ path, config: config as unknown as CutoverConfig })
+  const findings = new Findings()
+  for (const settings of session.pickAll(undefined)) await inspectPlan(session, settings, findings)
+  const found = findings.all.map(({ area, name, status }) => [area, name, status])
+  expect(found).toEqual([
+    ['parse-email', 'plan', 'ok'],
+    ['thread-email', 'plan', 'ok'],
+  ])
+})
+
+test('it can be had for other queues', () => {
+  const { plans } = readPlans(planFor(text, 'bee-queue,bullmq'), 'other.md')
+  expect(plans.map(({ legacy, target }) => [legacy, target])).toEqual([
+    ['bee-queue', 'bullmq'],
+    ['bee-queue', 'bullmq'],
   ])
 })
 

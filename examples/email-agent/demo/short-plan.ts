@@ -1,8 +1,15 @@
-// The repository's own plan, in a hurry: the same stages and gates, with soaks of seconds in place of hours.
+// The repository's own plan, for the queues of a run; in a hurry, the same stages and gates with soaks of seconds in place
+// of hours.
 
 const DEADLINE = '6s'
 /** At least two deadlines, as in any plan. */
 const SOAK = '12s'
+
+/** `queues`: `LEGACY,TARGET`. */
+export function planFor(markdown: string, queues: string): string {
+  const [legacy, target] = queues.split(',')
+  return markdown.replaceAll(/^legacy: \S+$/gm, `legacy: ${legacy}`).replaceAll(/^target: \S+$/gm, `target: ${target}`)
+}
 
 export function shortPlan(markdown: string): string {
   return markdown
