@@ -30,6 +30,7 @@ try {
   if (wanted('enqueue')) await (await import('./enqueue.ts')).benchEnqueue(world, { rounds, jobs }, print)
   if (wanted('pure')) await (await import('./pure.ts')).benchPure(world, { rounds }, print)
   if (wanted('mcp')) await (await import('./mcp.ts')).benchMcp({ rounds }, print)
+  if (wanted('flags')) await (await import('./flags.ts')).benchFlags({ rounds }, print)
   if (wanted('footprint')) await (await import('./footprint.ts')).benchFootprint(world, { rounds }, print)
   if (wanted('shadow')) await (await import('./shadow.ts')).benchShadow(world, { rounds }, print)
   if (wanted('work')) await (await import('./work.ts')).benchWork(world, { rounds, jobs }, print)

@@ -7,6 +7,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type UnleashFlagsOptions, unleashFlags } from '../../adapters/flags/unleash/index.ts'
 import { encodeDials } from '../../adapters/unleash-engine.ts'
@@ -202,6 +204,23 @@ describe('the poll', () => {
     const before = server.asked.length
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(server.asked.length).toBe(before)
+  })
+})
+
+describe('decisions', () => {
+  test('half a million keys, each with its exposure, leave nothing behind', async () => {
+    const flags = await source({ metrics: '1h' })
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const heapAfter = (from: number, to: number): number => {
+      for (let n = from; n < to; n += 1) {
+        flags.exposed?.('mail', flags.decide({ flag: 'mail', key: `key-${n}`, flagKind: 'string' }))
+      }
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = heapAfter(0, 50_000)
+    expect(heapAfter(50_000, 500_000) - before).toBeLessThan(2_000_000)
   })
 })
 
