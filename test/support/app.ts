@@ -15,6 +15,7 @@ import { type CutoverConfig, type MigrationBase, type } from '../../src/config/t
 import { type Cutover, type OpenOptions, openCutover } from '../../src/cutover.ts'
 import type { JobContext } from '../../src/execution/context.ts'
 import type { McpConfig } from '../../src/mcp/config.ts'
+import type { FlagSpec } from '../../src/ports/flags.ts'
 import type { Ledger, LedgerSpec, MigrationLedger, Snapshot } from '../../src/ports/ledger.ts'
 import type { Queue, QueueSpec } from '../../src/ports/queue.ts'
 import { type TestFlags, testFlags } from '../../src/testing/index.ts'
@@ -115,6 +116,8 @@ export interface AppOptions {
   readonly open?: OpenOptions
   /** In place of those of the bed. */
   readonly ledger?: LedgerSpec
+  /** In place of those that a test turns by hand. */
+  readonly flags?: FlagSpec
   readonly queues?: Partial<Record<Side, QueueSpec>>
   readonly mcp?: McpConfig
 }
@@ -153,7 +156,7 @@ export function configOf(bed: Bed, flags: TestFlags, options: AppOptions = {}): 
 
 export async function openApp(bed: Bed, options: AppOptions = {}): Promise<App> {
   const flags = testFlags(options.dials ?? { target: 0, shadow: 0 })
-  const config = configOf(bed, flags, options)
+  const config = { ...configOf(bed, flags, options), flags: options.flags ?? flags }
   const { ledger: settings } = resolveMigration(config, 'mail')
   const store: Ledger = bed.ledger.create({ namespace: 'e2e' })
   await store.open().catch(() => {}) // a test of an absent ledger opens it later
