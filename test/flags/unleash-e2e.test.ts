@@ -32,7 +32,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'read.token'), server.backendToken)
   writeFileSync(join(folder, 'write.token'), server.adminToken)
   writeFileSync(join(folder, 'cutover.config.ts'), configText())
-})
+}, 120_000)
 afterAll(async () => {
   await server?.stop()
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
@@ -291,7 +291,7 @@ describe.skipIf(!there)('a plan, driven through the flag server', () => {
 })
 
 describe.skipIf(!there)('the flag server is gone', () => {
-  afterEach(() => server.restart())
+  afterEach(() => server.restart(), 120_000)
 
   test('rollback: every producer on legacy within a second, by the latch, also after a restart', async () => {
     await flagWith('100%')
@@ -350,8 +350,9 @@ describe.skipIf(!there)('secrets', () => {
     await cli('flag', 'set', '--target', '1%', '--debug')
     expect(printed.length).toBeGreaterThan(5000)
     for (const secret of [...secrets, '0123456789abcdef']) expect(printed).not.toContain(secret)
-    for (const file of readdirSync(folder).filter((name) => !name.endsWith('.token'))) {
-      const bytes = readFileSync(join(folder, file), 'latin1')
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    for (const { parentPath, name: file } of files.filter(({ name }) => !name.endsWith('.token'))) {
+      const bytes = readFileSync(join(parentPath, file), 'latin1')
       for (const secret of secrets) expect(bytes, file).not.toContain(secret)
     }
   }, 60_000)

@@ -36,7 +36,7 @@ beforeAll(async () => {
   }
   await until(async () => await counted(server), 'the exposures are counted', 30_000)
   page = await logIn(browser, server)
-}, 90_000)
+}, 150_000)
 afterAll(async () => {
   await browser?.close()
   await flags?.close()

@@ -24,7 +24,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cutover-unleash-flags-'))
   server = await startUnleash()
   proxy = await startFlagProxy(server.url)
-})
+}, 120_000)
 afterAll(async () => {
   await proxy?.stop()
   await server?.stop()

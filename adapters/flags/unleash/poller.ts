@@ -40,6 +40,7 @@ export class Poller {
   #message: string | undefined
   #fault: ChannelFault | undefined
   #failures = 0
+  #askedAt = 0
   #wake = new AbortController()
   #asking: Promise<void> | undefined
 
@@ -102,13 +103,15 @@ export class Poller {
   /** Doubles with each failure, spread by a fifth, so that many processes do not come back at once. */
   #pauseMs(): number {
     const { pollMs } = this.#o
-    if (this.#failures === 0) return pollMs
+    // a period, not a pause: how long the answer took is part of it
+    if (this.#failures === 0) return Math.max(pollMs / 2, pollMs - (performance.now() - this.#askedAt))
     const backed = Math.min(pollMs * 2 ** Math.min(this.#failures - 1, 10), Math.max(pollMs, SLOWEST_MS))
     return Math.max(backed * (0.8 + 0.4 * Math.random()), this.#fault?.retryAfterMs ?? 0)
   }
 
   async #ask(): Promise<void> {
     let secret = ''
+    this.#askedAt = performance.now()
     try {
       secret = this.#o.token.read()
       this.#take(await this.#fetch(secret))
