@@ -8,6 +8,7 @@ import { type DriveFacts, readsAs } from '../../src/rollout/drive/facts.ts'
 import { type DriveRecord, stageOf } from '../../src/rollout/drive/record.ts'
 import { stepOf } from '../../src/rollout/drive/steps.ts'
 import type { StageJudgement } from '../../src/rollout/gates/stage.ts'
+import type { Plan, Stage } from '../../src/rollout/plan.ts'
 import { CANARY, FULL, factsOf, judged, NOW, PLAN, recordOf, SHADOW } from './drive-kit.ts'
 
 const OFF = { kind: 'dials', target: 0, shadow: 0 } as const
@@ -408,6 +409,19 @@ describe('stepOf', () => {
     const reopened = stepOf(recordOf({ approved }), { kind: 'reopen', why: 'x' }, context)
       ?.record as unknown as DriveRecord
     expect(reopened.approved).toBeUndefined()
+  })
+
+  test('the epoch counts pairs for the ratios of all latency gates of the plan, each once', () => {
+    const ratiosOf = (plan: Plan) =>
+      stepOf(recordOf({ plan, phase: 'entering' }), { kind: 'open-epoch' }, context)?.epoch?.ratios
+    const [first, ...others] = PLAN.stages
+    const gate = { rule: 'watch', unit: 'key', minUnits: 20 } as const
+    const timed = (ratio: number): Stage => ({
+      ...(first as Stage),
+      gates: { ...(first as Stage).gates, p50: { ...gate, ratio: 1.1 }, p95: { ...gate, ratio } },
+    })
+    expect(ratiosOf(PLAN)).toEqual([])
+    expect(ratiosOf({ ...PLAN, stages: [timed(1.5), timed(1.15), ...others] })).toEqual([1.1, 1.15, 1.5])
   })
 
   test('the epoch has the dials that producers read from the flag, and the plan gets its target version', () => {
