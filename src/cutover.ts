@@ -310,7 +310,7 @@ export class Cutover<I, J, R, E, L, T> {
 
   /** A job by its id; undefined if the ledger does not know it (never enqueued, or finished longer ago than `retain`). */
   async get(name: Name<I>, id: string): Promise<JobView | undefined> {
-    const ledger = await this.#ledgerOf(name)
+    const ledger = await this.#toldLedgerOf(name)
     const row = await ledger.row(id)
     return row === undefined ? undefined : viewJob(row, (await ledger.control()).now)
   }
@@ -321,8 +321,13 @@ export class Cutover<I, J, R, E, L, T> {
    */
   async cancel(name: Name<I>, id: string): Promise<CancelAnswer> {
     const runtime = this.#runtime(name)
-    const ledger = await this.#ledgerOf(name)
+    const ledger = await this.#toldLedgerOf(name)
     const row = await ledger.row(id)
+    if (row !== undefined && row.state === 'open' && !row.stamp.fenced && row.gen === 0) {
+      // no worker asks for its row before it runs it: only without its copy it is certain not to run
+      const [removed] = await (await runtime.queue(row.side)).remove([backendIdOfRow(row)])
+      if (removed !== true) return (await ledger.row(id))?.state === 'finished' ? 'finished' : 'running'
+    }
     const answer = await ledger.cancel(id)
     // The row decides; the copy is only tidied away, and a worker that finds it acks it without running.
     if (answer === 'cancelled' && row !== undefined && runtime.settings[row.side].capabilities.remove) {
@@ -340,7 +345,7 @@ export class Cutover<I, J, R, E, L, T> {
    * `job-unknown`, `result-too-large`, `result-timeout`. Results are kept for `retain`.
    */
   async result<N extends Name<I>>(name: N, id: string, options: { timeout?: Duration } = {}): Promise<At<R, N>> {
-    const ledger = await this.#ledgerOf(name)
+    const ledger = await this.#toldLedgerOf(name)
     const until = performance.now() + parseDuration(options.timeout ?? '60s', `${name}: result timeout`)
     for (let pause = RESULT_LOOK_MS; ; pause = Math.min(RESULT_LOOK_MOST_MS, pause * 1.3)) {
       const row = await ledger.row(id)
@@ -567,6 +572,12 @@ export class Cutover<I, J, R, E, L, T> {
       )
     }
     return runtime
+  }
+
+  /** Once it was told of all that this process has sent. */
+  async #toldLedgerOf(name: string): Promise<MigrationLedger> {
+    await this.#runtime(name).dispatcher.told()
+    return await this.#ledgerOf(name)
   }
 
   async #ledgerOf(name: string): Promise<MigrationLedger> {

@@ -5,7 +5,7 @@ import type { MoveKind, MoveRefusal, MoveRequest, RowStamp } from '../ports/ledg
 import type { OutgoingJob, StoredJob } from '../ports/queue.ts'
 import { makeEnvelope, openEnvelope } from '../vocabulary/envelope.ts'
 import { adoptedId, backendIdOf } from '../vocabulary/ids.ts'
-import { type Backoff, ENVELOPE_VERSION, type Route, type Side } from '../vocabulary/job.ts'
+import { type Backoff, type DecisionReason, ENVELOPE_VERSION, type Route, type Side } from '../vocabulary/job.ts'
 
 /** Why a job was not moved. */
 export type LeftReason =
@@ -16,6 +16,8 @@ export type LeftReason =
   | 'unfenced-run'
   /** Its record or its stamp cannot be read. */
   | 'damaged'
+  /** It is not fenced, and may have run here already. */
+  | 'started'
   /** Something else of the backend counts on it where it is. */
   | 'held'
   /** Written by a newer version of this library. */
@@ -40,6 +42,7 @@ export const LEFT_REASONS: Readonly<Record<LeftReason, string>> = {
   taken: 'a worker took it first',
   'unfenced-run': 'a worker without cutover has begun it; it is tried again here',
   damaged: 'its record cannot be read',
+  started: 'it is not fenced, and its queue cannot say that no worker ever took it',
   held: 'something else in its queue counts on it (a flow, a schedule)',
   newer: 'it was written by a newer version of cutover',
   copy: 'it is a shadow or control copy',
@@ -60,6 +63,8 @@ export interface MovableCopy {
   readonly due: number
   readonly fenced: boolean
   readonly adopted: boolean
+  /** Of an unfenced one: why it was sent to legacy. */
+  readonly reason?: DecisionReason
   readonly payload: unknown
   readonly runAt: number
   readonly priority: number | undefined
@@ -87,9 +92,22 @@ export function lookAt(job: StoredJob, side: Side, epoch: number): Looked {
     const own = { id, gen: 0, route: side, epoch, due, fenced: false, adopted: true, payload: opened.payload } as const
     return { copy: { ...own, ...stored } }
   }
-  const { id, gen, route, arm, due, fenced } = opened.stamp
+  const { id, gen, route, arm, due, fenced, plain } = opened.stamp
   if (arm !== 'primary') return { left: 'copy' }
-  const own = { id, gen, route, epoch: opened.stamp.epoch, due, fenced, adopted: false, payload: opened.payload }
+  // no row would tell of a run that is under way, or was
+  if (plain !== undefined && job.neverStarted !== true) return { left: 'started' }
+  const why = plain === undefined ? {} : { reason: plain.why }
+  const own = {
+    id,
+    gen,
+    route,
+    epoch: opened.stamp.epoch,
+    due,
+    fenced,
+    adopted: false,
+    payload: opened.payload,
+    ...why,
+  }
   return { copy: { ...own, ...stored } }
 }
 
@@ -124,7 +142,17 @@ export function moveRequest(copy: MovableCopy, { from, to, kind, leaseMs, by }: 
     source: { side: from, backendId: copy.backendId },
   }
   const { fenced, adopted } = copy
-  const absent = { route, epoch, dueAt: due, maxAttempts: Math.max(1, attempts), fails: attemptsMade, adopted, fenced }
+  const reason = copy.reason === undefined ? {} : { reason: copy.reason }
+  const absent = {
+    route,
+    epoch,
+    dueAt: due,
+    maxAttempts: Math.max(1, attempts),
+    fails: attemptsMade,
+    adopted,
+    fenced,
+    ...reason,
+  }
   return {
     ...{ id, gen, from, to, kind, leaseMs, by, payload: JSON.stringify(kept) },
     // a fenced copy without a row ended long ago: only an operator takes it up again

@@ -255,7 +255,8 @@ class Pass {
    * pins were answered; what it pinned later and no backend has is taken back, counted as `refused`.
    */
   async #neverAccepted(row: JobRow): Promise<boolean> {
-    if (!neverStarted(row) || row.producer === undefined) return false
+    // what is not fenced was noted after its queue had it
+    if (!neverStarted(row) || !row.stamp.fenced || row.producer === undefined) return false
     this.#presence ??= await this.#ledger.presence()
     const producer = this.#presence.find((record) => record.instance === row.producer)
     if (producer?.gone !== true || producer.confirmedBefore > row.pinnedAt) return false

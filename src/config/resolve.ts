@@ -36,6 +36,8 @@ export interface MigrationSettings {
   /** The key as the flag and the ceiling see it. */
   readonly flagKey: FlagKey
   readonly whenLedgerIsGone: 'refuse' | 'legacy'
+  /** `target`: legacy jobs with ids of the library's own are sent and run without asking the ledger first. */
+  readonly fence: 'always' | 'target'
   readonly plan?: string
   /** Undefined where this migration has no MCP server. */
   readonly mcp?: McpSettings
@@ -49,7 +51,7 @@ const KNOWN = {
   migration: [
     ...['payload', 'result', 'effects', 'legacy', 'target', 'key', 'timeout', 'attempts', 'backoff', 'waitAllowance'],
     ...['deadline', 'tally', 'retain', 'lease', 'shadow', 'shadowBacklog', 'maxStarts', 'flag', 'flagKind', 'hashKey'],
-    ...['compare', 'whenLedgerIsGone', 'plan', 'mcp'],
+    ...['compare', 'whenLedgerIsGone', 'fence', 'plan', 'mcp'],
   ],
 } as const
 
@@ -181,6 +183,7 @@ export function resolveMigration(config: CutoverConfig, name: string): Migration
     flagKind: oneOf(given['flagKind'], ['string', 'boolean'], 'string', `${path}.flagKind`),
     flagKey: flagKeyOf(hashKey as HashKey | undefined),
     whenLedgerIsGone: oneOf(given['whenLedgerIsGone'], ['refuse', 'legacy'], 'refuse', `${path}.whenLedgerIsGone`),
+    fence: oneOf(given['fence'], ['always', 'target'], 'always', `${path}.fence`),
     ...(given['plan'] === undefined ? {} : { plan: String(given['plan']) }),
     ...(mcp === undefined ? {} : { mcp }),
   }

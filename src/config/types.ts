@@ -67,6 +67,13 @@ export interface MigrationBase {
    */
   readonly whenLedgerIsGone?: 'refuse' | 'legacy'
   /**
+   * `always` (default): every job is fenced. `target`: legacy jobs whose ids the library makes, and with which nothing is
+   * compared, are sent and run without asking the ledger first; it is told of them in groups. They are counted all the
+   * same, but a worker that stalls may begin effects a second time on legacy, and only what its queue knows to have
+   * never been started can be moved.
+   */
+  readonly fence?: 'always' | 'target'
+  /**
    * Path of the Markdown plan; a relative one counts from the working directory, for the command line from this
    * configuration's folder. Its `deadline` takes the place of the one here, so producers and workers read it too.
    */

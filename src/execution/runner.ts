@@ -109,7 +109,8 @@ export class Runner {
       emit({ type: 'job-parked', migration: settings.name, id: delivery.backendId, side, reason: found.why })
       return { kind: 'park', reason: 'damaged' }
     }
-    return found.stamp.arm === 'primary' ? this.#primary(delivery, found) : this.#copy(delivery, found)
+    if (found.stamp.arm !== 'primary') return this.#copy(delivery, found)
+    return isUnfenced(found, side) ? this.#unfenced(delivery, found) : this.#primary(delivery, found)
   }
 
   // ---------------------------------------------------------------------------------------------------- primary
@@ -260,6 +261,57 @@ export class Runner {
     return 'lost'
   }
 
+  // -------------------------------------------------------------------------------------------------- unfenced
+
+  /**
+   * A legacy primary that nobody else may run: no claim and no gate before its effects, and only its final outcome is
+   * told. Its queue counts the attempts. Stored and counted before the ack, as any other.
+   */
+  async #unfenced(delivery: Delivery, job: Identified): Promise<Disposition> {
+    const { fence, quiet, guard } = this.#o
+    const run = this.#context(delivery, job.stamp, delivery.attempt, async () => true)
+    let attempt: Attempt
+    try {
+      attempt = await this.#attempt(delivery, job, run)
+    } finally {
+      this.#running.delete(run)
+    }
+    if (this.#closing.signal.aborted && !attempt.outcome.ok && !attempt.fatal) return { kind: 'defer', delayMs: 0 }
+    if (!attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts) {
+      return { kind: 'fail', error: attempt.error, retry: true }
+    }
+    const token = newToken()
+    const request = { ...this.#unclaimedFinish(job, token, attempt), effectFailed: run.effectFailed, unfenced: true }
+    let answer: FinishAnswer
+    try {
+      answer = await (quiet() ? guard(fence.finishOnce(request)) : fence.finish(request, this.#closing.signal))
+    } catch (cause) {
+      if (!isTransient(cause) || !quiet()) throw cause
+      this.#o.unrecorded.add({ claim: this.#claimRequest(delivery, job, token), finish: request })
+      return this.#endOf(attempt)
+    }
+    // refused: it has ended before, or was moved since its queue handed it out: this copy is done with
+    if (answer.status !== 'finished' && !attempt.outcome.ok) return { kind: 'fail', error: attempt.error, retry: false }
+    return this.#endOf(attempt)
+  }
+
+  #endOf(attempt: Attempt): Disposition {
+    return attempt.outcome.ok
+      ? { kind: 'ack', result: attempt.value }
+      : { kind: 'fail', error: attempt.error, retry: false }
+  }
+
+  /** The end of a run without a claim, with what its row is to say if it has none. */
+  #unclaimedFinish(job: Identified, token: string, attempt: Attempt): FinishRequest {
+    const { route, epoch, due, plain } = job.stamp
+    const absent = { epoch, dueAt: due, route, adopted: job.adopted }
+    const known = plain === undefined ? {} : { reason: plain.why, group: plain.group, first: plain.first }
+    return {
+      ...this.#finishRequest(job.stamp, token, attempt),
+      ...{ fatal: true, unrecorded: { ...absent, ...known } },
+    }
+  }
+
   // ----------------------------------------------------------------------------------------- shadow and control
 
   async #copy(delivery: Delivery, job: Identified): Promise<Disposition> {
@@ -326,17 +378,15 @@ export class Runner {
     if (!attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts) {
       return { kind: 'fail', error: attempt.error, retry: true }
     }
-    const { route, epoch, due } = job.stamp
     this.#o.unrecorded.add({
       claim: this.#claimRequest(delivery, job, token),
-      finish: {
-        ...this.#finishRequest(job.stamp, token, attempt),
-        fatal: true,
-        unrecorded: { epoch, dueAt: due, route, adopted: job.adopted },
-      },
+      finish: this.#unclaimedFinish(job, token, attempt),
     })
-    return attempt.outcome.ok
-      ? { kind: 'ack', result: attempt.value }
-      : { kind: 'fail', error: attempt.error, retry: false }
+    return this.#endOf(attempt)
   }
+}
+
+/** Sent without a pin on purpose, and still where it was sent. */
+function isUnfenced({ stamp, adopted }: Identified, side: Side): boolean {
+  return !adopted && !stamp.fenced && stamp.plain !== undefined && stamp.gen === 0 && side === 'legacy'
 }

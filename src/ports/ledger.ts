@@ -216,13 +216,19 @@ export interface FinishRequest {
   /** Latency buckets (`vocabulary/latency.ts`) of run and wait time; no wait time: 0 (a later attempt has waited for its backoff). */
   readonly runBucket: number
   readonly waitBucket: number
-  /** Set when the run went on without the ledger and is reported after the fact: inserts an absent row. */
+  /** Set when the run went on without a claim: inserts an absent row. */
   readonly unrecorded?: {
     readonly epoch: number
     readonly dueAt: number
     readonly route: Route
     readonly adopted: boolean
+    /** Default `adopted`, or `ledger-unavailable`. */
+    readonly reason?: DecisionReason
+    readonly group?: number
+    readonly first?: boolean
   }
+  /** The run has no claim and needs none: its last failure is taken from an open row, too. */
+  readonly unfenced?: boolean
 }
 
 export type FinishAnswer =
@@ -237,7 +243,7 @@ export type FinishAnswer =
       readonly class?: FinishClass
     }
 
-/** A job that went to legacy while the ledger could not be asked; inserted if absent. */
+/** A job that went to legacy without a pin, on purpose or because the ledger could not be asked; inserted if absent. */
 export interface NoteRequest {
   readonly id: string
   readonly epoch: number
@@ -245,6 +251,8 @@ export interface NoteRequest {
   readonly reason: DecisionReason
   readonly maxAttempts: number
   readonly group: number
+  /** First of its key, in the epoch and on its day; default false. */
+  readonly first?: boolean
   readonly producer: string
 }
 
@@ -291,6 +299,8 @@ export interface MoveRequest {
     readonly fails: number
     readonly adopted: boolean
     readonly fenced: boolean
+    /** Default `adopted`, or `ledger-unavailable`. */
+    readonly reason?: DecisionReason
   }
 }
 

@@ -4,6 +4,7 @@
 // A move is one change of side and generation. Whatever copy of an older generation is left anywhere is dropped by
 // whoever meets it, so a move that was committed needs nothing from the side that the job has left.
 
+import { DOUBTS } from '../vocabulary/job.ts'
 import type { DiscardAnswer, JobRow, MoveAnswer, MoveRefusal, MoveRequest, RowStamp } from './ledger.ts'
 import {
   type Change,
@@ -95,7 +96,7 @@ function insertMoving(request: MoveRequest, env: RuleEnvironment): Change<MoveAn
   const { route, epoch, dueAt, maxAttempts, fails, adopted, fenced } = absent
   const stamp: RowStamp = {
     route,
-    reason: adopted ? 'adopted' : 'ledger-unavailable',
+    reason: absent.reason ?? (adopted ? 'adopted' : 'ledger-unavailable'),
     epoch,
     dueAt,
     firstOfKey: false,
@@ -111,8 +112,9 @@ function insertMoving(request: MoveRequest, env: RuleEnvironment): Change<MoveAn
     fails: Math.min(fails, maxAttempts - 1),
     leaseUntil: env.now + leaseMs,
   }
-  const how = adopted ? MEASURES.adopted(request.from) : MEASURES.unflagged(request.from)
-  const measures = [MEASURES.dispatched(request.from), MEASURES.route(route), how]
+  const measures = [MEASURES.dispatched(request.from), MEASURES.route(route)]
+  if (adopted) measures.push(MEASURES.adopted(request.from))
+  else if (DOUBTS.has(stamp.reason)) measures.push(MEASURES.unflagged(request.from))
   const crossed = [MEASURES.movedOut(request.from), MEASURES.movedIn(to)]
   return { answer: moving(next), row: next, counts: file(next, [...measures, ...crossed], env) }
 }

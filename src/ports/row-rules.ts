@@ -153,8 +153,8 @@ export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnv
     reason: request.reason,
     epoch: request.epoch,
     dueAt: request.dueAt,
-    firstOfKey: false,
-    firstOfDay: false,
+    firstOfKey: request.first === true,
+    firstOfDay: request.first === true,
     group: request.group,
     fenced: false,
     adopted: false,
@@ -163,7 +163,8 @@ export function note(row: JobRow | undefined, request: NoteRequest, env: RuleEnv
     ...emptyRow(request.id, 'legacy', stamp, request.maxAttempts, env.now),
     producer: request.producer,
   }
-  const measures = [MEASURES.dispatched('legacy'), MEASURES.route('legacy'), MEASURES.unflagged('legacy')]
+  const measures = [MEASURES.dispatched('legacy'), MEASURES.route('legacy')]
+  if (DOUBTS.has(request.reason)) measures.push(MEASURES.unflagged('legacy'))
   return { answer: undefined, row: inserted, counts: file(inserted, measures, env) }
 }
 
@@ -359,6 +360,7 @@ function finishPrimary(row: JobRow | undefined, request: FinishRequest, env: Rul
   if (!outcome.ok) {
     const held = row.state === 'running' && row.token === token
     if (!held) {
+      if (row.state === 'open' && request.unfenced === true) return ended({ ...row, token }, 'failed', request, env)
       if (row.state === 'open' && row.token === token) return retry(row)
       return { answer: { status: 'refused', why: 'token' }, counts: [] }
     }
@@ -402,12 +404,12 @@ function finishUnrecorded(
 ): Change<FinishAnswer> {
   const stamp: RowStamp = {
     route: absent.route,
-    reason: absent.adopted ? 'adopted' : 'ledger-unavailable',
+    reason: absent.reason ?? (absent.adopted ? 'adopted' : 'ledger-unavailable'),
     epoch: absent.epoch,
     dueAt: absent.dueAt,
-    firstOfKey: false,
-    firstOfDay: false,
-    group: 0,
+    firstOfKey: absent.first === true,
+    firstOfDay: absent.first === true,
+    group: absent.group ?? 0,
     fenced: false,
     adopted: absent.adopted,
   }
@@ -416,8 +418,9 @@ function finishUnrecorded(
     gen: request.gen,
     token: request.token,
   }
-  const how = absent.adopted ? MEASURES.adopted(request.side) : MEASURES.unflagged(request.side)
-  const measures = [MEASURES.dispatched(request.side), MEASURES.route(absent.route), how]
+  const measures = [MEASURES.dispatched(request.side), MEASURES.route(absent.route)]
+  if (absent.adopted) measures.push(MEASURES.adopted(request.side))
+  else if (DOUBTS.has(stamp.reason)) measures.push(MEASURES.unflagged(request.side))
   const end = ended(row, request.outcome.ok ? 'ok' : 'failed', request, env)
   return { ...end, counts: [...file(row, measures, env), ...end.counts] }
 }

@@ -16,9 +16,10 @@ import type { ControlWatch } from './control-watch.ts'
 import { decide } from './decide.ts'
 import { isControl, keyGroup, keyPosition, keySlot } from './hash.ts'
 import { LateNotes } from './late-notes.ts'
+import { LazyNotes } from './lazy-notes.ts'
 import type { Prepared } from './prepare.ts'
 import { SeenKeys } from './seen-keys.ts'
-import { allOrRefusal, type Enqueued, outgoingJob, type Send, type Stored, sendUntilKnown } from './sending.ts'
+import { allOrRefusal, type Enqueued, outgoingJob, refused, type Send, type Stored, sendUntilKnown } from './sending.ts'
 import { ShadowSender } from './shadow-sender.ts'
 
 export type { Enqueued } from './sending.ts'
@@ -57,6 +58,7 @@ export class Dispatcher {
   readonly #sends: Readonly<Record<Side, Grouper<OutgoingJob, EnqueueAnswer>>>
   readonly #shadows: ShadowSender
   readonly #notes: LateNotes
+  readonly #lazy: LazyNotes
   readonly #seen = new SeenKeys()
   readonly #inFlight = new Set<{ readonly since: number }>()
   readonly #pinning = new Set<Promise<unknown>>()
@@ -77,6 +79,7 @@ export class Dispatcher {
       backlog: settings.shadowBacklog,
       emit,
     })
+    this.#lazy = new LazyNotes({ ledger, later: (request) => this.#notes.note(request) })
     this.#notes = new LateNotes({
       ledger,
       reachable: () => options.watch.reachable,
@@ -84,6 +87,11 @@ export class Dispatcher {
         await Promise.allSettled(this.#pinning)
       },
     })
+  }
+
+  /** Resolves when the ledger was told of every unfenced job that was sent so far, where it can be reached. */
+  told(): Promise<void> {
+    return this.#lazy.flush()
   }
 
   /** What is pinned and not yet answered by a backend, for the heartbeat. */
@@ -125,6 +133,9 @@ export class Dispatcher {
       const silent = await this.#silence(job.fresh)
       if (silent !== undefined) return await this.#withoutLedger(job, silent)
       const request = this.#pinRequest(job)
+      if (this.#isUnfenced(job, request)) {
+        return await this.#sendUnfenced(job, request, (side, outgoing) => this.#sends[side].ask(outgoing))
+      }
       if (job.fresh && this.#sharesStore(sideOf(request.route))) return await this.#sendAtOnce(job, request)
       let answer: PinAnswer
       try {
@@ -152,6 +163,40 @@ export class Dispatcher {
   async #pinFailed(job: Prepared, cause: unknown): Promise<Enqueued> {
     if (!isCutoverError(cause, 'ledger-unavailable') && !isCutoverError(cause, 'ledger-full')) throw cause
     return await this.#withoutLedger(job, cause)
+  }
+
+  /**
+   * A legacy primary whose id nobody else can know, that nothing is compared with, and whose key this producer has had:
+   * with `fence: 'target'` it is sent without asking the ledger (docs/protocol.md, unfenced).
+   */
+  #isUnfenced(job: Prepared, { route, keySlot }: PinRequest): boolean {
+    const { settings } = this.#o
+    return settings.fence === 'target' && job.fresh && route === 'legacy' && (keySlot === undefined || keySlot < 0)
+  }
+
+  async #sendUnfenced(job: Prepared, request: PinRequest, send: Send): Promise<Enqueued> {
+    const { settings, watch } = this.#o
+    const { id, route, reason, epoch, group } = request
+    const dueAt = watch.ledgerNow() + job.delayMs
+    const first = request.keySlot === undefined
+    const plain = { why: reason, group, first }
+    const answer = await send(
+      'legacy',
+      outgoingJob(settings, job, { route, epoch, gen: 0, dueAt, fenced: false, plain }, 'primary'),
+    )
+    if (answer.status === 'refused') throw refused(settings, id, 'legacy', answer.cause)
+    if (answer.status === 'unknown') {
+      // it may be there without a row: from now on it has one, and what is sent again is fenced
+      let pinned: PinAnswer
+      try {
+        pinned = await this.#pins.ask(request)
+      } catch (cause) {
+        return await this.#pinFailed(job, cause)
+      }
+      return await this.#store({ job, answer: pinned }, send, answer)
+    }
+    this.#lazy.add({ id, epoch, dueAt, reason, maxAttempts: job.attempts, group, first, producer: watch.instance })
+    return { id, route, side: 'legacy', reason, duplicate: false }
   }
 
   /** True when the ledger and this side's queue commit together what they are told in one tick. */
@@ -212,17 +257,28 @@ export class Dispatcher {
 
   /** How each job of a part is sent; rejects with why the pins could not be had. */
   async #way(jobs: readonly Prepared[]): Promise<(job: Prepared, index: number) => Promise<Enqueued>> {
+    const { settings } = this.#o
     const silent = await this.#silence(jobs.every((job) => job.fresh))
     if (silent !== undefined) throw silent
     const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
     const ask: Send = (side, outgoing) => bulk[side].ask(outgoing)
     const requests = jobs.map((job) => this.#pinRequest(job))
-    if (jobs.every((job) => job.fresh) && SIDES.every((side) => this.#sharesStore(side))) {
+    if (
+      settings.fence === 'always' &&
+      jobs.every((job) => job.fresh) &&
+      SIDES.every((side) => this.#sharesStore(side))
+    ) {
       const pins = new Grouper<PinRequest, PinAnswer>(async (all) => (await this.#o.ledger()).pin(all), { most: BULK })
       return (job, index) => this.#sendAtOnce(job, requests[index] as PinRequest, ask, (one) => pins.ask(one))
     }
-    const answers = await this.#pin(requests)
-    return (job, index) => this.#store({ job, answer: answers[index] as PinAnswer }, ask)
+    const unfenced = requests.map((request, index) => this.#isUnfenced(jobs[index] as Prepared, request))
+    const fenced = requests.filter((_request, index) => !unfenced[index])
+    const pinned = fenced.length === 0 ? [] : await this.#pin(fenced)
+    const answers = new Map(fenced.map(({ id }, index) => [id, pinned[index] as PinAnswer]))
+    return (job, index) =>
+      unfenced[index]
+        ? this.#sendUnfenced(job, requests[index] as PinRequest, ask)
+        : this.#store({ job, answer: answers.get(job.id) as PinAnswer }, ask)
   }
 
   #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {
@@ -417,6 +473,7 @@ export class Dispatcher {
       clearTimeout(timer)
     }
     await this.#shadows.close(timeoutMs)
+    await this.#lazy.flush()
     const untold = await this.#notes.close(timeoutMs)
     if (untold > 0) this.#o.emit({ type: 'untold', migration: this.#o.settings.name, count: untold })
   }

@@ -6,7 +6,15 @@ import type { EnqueueAnswer, OutgoingJob } from '../ports/queue.ts'
 import { makeEnvelope } from '../vocabulary/envelope.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import { backendIdOf } from '../vocabulary/ids.ts'
-import { type Arm, type Decision, ENVELOPE_VERSION, type Route, type Side, type Stamp } from '../vocabulary/job.ts'
+import {
+  type Arm,
+  type Decision,
+  ENVELOPE_VERSION,
+  type Route,
+  type Side,
+  type Stamp,
+  type UnfencedStamp,
+} from '../vocabulary/job.ts'
 import type { Prepared } from './prepare.ts'
 
 /** What `enqueue` answers. */
@@ -23,11 +31,16 @@ export interface Enqueued {
 export type Send = (side: Side, outgoing: OutgoingJob) => Promise<EnqueueAnswer>
 export type Stored = 'accepted' | 'duplicate'
 
-type Pin = Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'> & { readonly status?: PinAnswer['status'] }
+type Pin = Pick<PinAnswer, 'route' | 'epoch' | 'gen' | 'dueAt' | 'fenced'> & {
+  readonly status?: PinAnswer['status']
+  /** Of an unfenced job. */
+  readonly plain?: UnfencedStamp
+}
 
 export function outgoingJob(settings: MigrationSettings, job: Prepared, answer: Pin, arm: Arm): OutgoingJob {
-  const { route, epoch, gen, dueAt, fenced } = answer
-  const stamp: Stamp = { v: ENVELOPE_VERSION, id: job.id, route, arm, epoch, gen, due: dueAt, fenced }
+  const { route, epoch, gen, dueAt, fenced, plain } = answer
+  const known = { v: ENVELOPE_VERSION, id: job.id, route, arm, epoch, gen, due: dueAt, fenced }
+  const stamp: Stamp = plain === undefined ? known : { ...known, plain }
   return {
     backendId: backendIdOf(job.id, gen, arm),
     data: makeEnvelope(job.payload, stamp),
@@ -78,7 +91,7 @@ export async function sendUntilKnown(
   }
 }
 
-function refused(settings: MigrationSettings, id: string, side: Side, cause: unknown): CutoverError {
+export function refused(settings: MigrationSettings, id: string, side: Side, cause: unknown): CutoverError {
   if (cause instanceof CutoverError) return cause
   const why = cause instanceof Error ? cause.message : String(cause)
   return new CutoverError(

@@ -92,8 +92,19 @@ export interface Stamp {
   readonly due: number
   /** False for a job that was sent while the ledger could not be asked: its row may be absent. */
   readonly fenced: boolean
+  /** Of an unfenced job that was sent so on purpose: what its row is to say, whoever comes to insert it. */
+  readonly plain?: UnfencedStamp
   /** The payload is no plain object and stands under `value`, beside the stamp. */
   readonly bare?: boolean
+}
+
+/** An unfenced job has no row when it is sent, so its stamp carries what the ledger counts it by. */
+export interface UnfencedStamp {
+  readonly why: DecisionReason
+  /** Key hash mod 64. */
+  readonly group: number
+  /** First of its key, in the epoch and on its day. */
+  readonly first: boolean
 }
 
 /** What happens to a job that failed: exponential, the first pause `delayMs`, doubling. */

@@ -8,9 +8,9 @@ import type {
   MoveRequest,
   RowLedger,
 } from '../../../src/ports/ledger.ts'
-import { codeOf, ROUTE_WORDS, SIDE_WORDS } from './codes.ts'
+import { codeOf, SIDE_WORDS } from './codes.ts'
 import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
-import { readRow } from './rows.ts'
+import { ADOPTED, readRow, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
 import { idArg, type Writer } from './wire.ts'
 
@@ -60,15 +60,19 @@ function writeMove(w: Writer, move: MoveRequest): void {
     codeOf(SIDE_WORDS, move.from) |
       (codeOf(SIDE_WORDS, move.to) << 1) |
       (KINDS.indexOf(move.kind) << 2) |
-      (absent === undefined ? 0 : 16) |
-      (absent?.adopted === true ? 32 : 0) |
-      (absent?.fenced === true ? 64 : 0),
+      (absent === undefined ? 0 : 16),
   )
   w.u32(move.gen).u32(move.leaseMs).text(move.by.slice(0, 80), 1).fullId(move.id).text(move.payload, 4)
-  w.u8(absent === undefined ? 0 : codeOf(ROUTE_WORDS, absent.route))
+  w.u24(absent === undefined ? 0 : absentBits(absent, move.to))
     .u32(absent?.epoch ?? 0)
     .time(absent?.dueAt ?? 0)
   w.u32(absent?.maxAttempts ?? 1).u32(absent?.fails ?? 0)
+}
+
+/** What is fixed in the row of a job that had none. */
+function absentBits(absent: NonNullable<MoveRequest['absent']>, side: MoveRequest['to']): number {
+  const { route, adopted, fenced, reason = adopted ? 'adopted' : 'ledger-unavailable' } = absent
+  return staticBits({ route, reason, fenced, group: 0, side }) | (adopted ? ADOPTED : 0)
 }
 
 function readMoves(reply: unknown): readonly MoveAnswer[] {

@@ -18,7 +18,7 @@ import { ARM_WORDS, CLASS_WORDS, codeOf, ROUTE_WORDS, SIDE_WORDS, VERDICT_WORDS,
 import { moveLedger } from './move-ledger.ts'
 import { decodeOutcome, encodeOutcome } from './outcome.ts'
 import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
-import { jobRow, readRow, slotsOf, staticBits } from './rows.ts'
+import { ADOPTED, FIRST_BITS, jobRow, readRow, slotsOf, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
 import { idArg, Reader, type Writer } from './wire.ts'
 
@@ -41,7 +41,8 @@ export function rowLedger(port: Port): RowLedger {
         ...{ script: SCRIPTS.note, items: requests, idOf, read: () => [] },
         write: (w, note) => {
           const { reason, group } = note
-          w.u24(staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' }))
+          const bits = staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' })
+          w.u24(bits | (note.first === true ? FIRST_BITS : 0))
           w.u32(note.epoch).time(note.dueAt).u32(note.maxAttempts).text(note.producer, 1).fullId(note.id)
         },
       })
@@ -157,6 +158,13 @@ function readClaims(reply: unknown): readonly ClaimAnswer[] {
 
 // ------------------------------------------------------------------------------------------------------- finishing
 
+/** What is fixed in the row of a run that had none. */
+function absentBits(absent: NonNullable<FinishRequest['unrecorded']>, side: FinishRequest['side']): number {
+  const { route, adopted, reason = adopted ? 'adopted' : 'ledger-unavailable', group = 0, first = false } = absent
+  const bits = staticBits({ route, reason, fenced: false, group, side })
+  return bits | (adopted ? ADOPTED : 0) | (first ? FIRST_BITS : 0)
+}
+
 function writeFinish(w: Writer, finish: FinishRequest): void {
   const { unrecorded } = finish
   w.u8(
@@ -166,13 +174,13 @@ function writeFinish(w: Writer, finish: FinishRequest): void {
       (finish.fatal ? 16 : 0) |
       (finish.effectFailed ? 32 : 0) |
       (unrecorded === undefined ? 0 : 64) |
-      (unrecorded?.adopted === true ? 128 : 0),
+      (finish.unfenced === true ? 128 : 0),
   )
   w.u32(finish.gen).token(finish.token).i32(finish.runBucket).i32(finish.waitBucket)
   w.text(encodeOutcome(finish.outcome), 4)
     .u32(unrecorded?.epoch ?? 0)
     .time(unrecorded?.dueAt ?? 0)
-  w.u8(unrecorded === undefined ? 0 : codeOf(ROUTE_WORDS, unrecorded.route))
+  w.u24(unrecorded === undefined ? 0 : absentBits(unrecorded, finish.side))
   w.text(finish.errorClass ?? '', 1)
 }
 

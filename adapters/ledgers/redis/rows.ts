@@ -21,9 +21,11 @@ const STATES: readonly RowState[] = ['open', 'running', 'moving', 'finished']
 const SHARED = 1 << 17
 
 const FENCED = 1 << 6
-const ADOPTED = 1 << 7
+export const ADOPTED: number = 1 << 7
 const FIRST = 1 << 8
 const FIRST_OF_DAY = 1 << 17
+/** First of its key, in the epoch and on its day. */
+export const FIRST_BITS: number = FIRST | FIRST_OF_DAY
 
 /** What is fixed in a row, as one number: route, reason, fenced, adopted, first of key, group, side. */
 export function staticBits(of: {

@@ -33,6 +33,7 @@ interface Step {
   readonly model: (reference: ReferenceLedger) => unknown
 }
 
+const PLAIN = { route: 'legacy', adopted: false, reason: 'flag', group: 9 } as const
 const ids = fc.constantFrom('a', 'b', 'c')
 const sides = fc.constantFrom<Side>('legacy', 'target')
 const tokens = fc.constantFrom('t1', 't2')
@@ -67,14 +68,23 @@ const finishes = fc
     ...{ id: ids, side: sides, gen: gens, token: tokens, fatal: fc.boolean(), effectFailed: fc.boolean() },
     ...{ arm: fc.constantFrom<FinishRequest['arm']>('primary', 'primary', 'shadow', 'control') },
     ...{ outcome: fc.constantFrom(ok(), ok({ n: 1 }), failure(), failure('E_OTHER')) },
-    ...{ runBucket: fc.constantFrom(1, 2), waitBucket: fc.constantFrom(1, 90), unrecorded: fc.constantFrom(0, 0, 1) },
+    ...{
+      runBucket: fc.constantFrom(1, 2),
+      waitBucket: fc.constantFrom(1, 90),
+      unrecorded: fc.constantFrom(0, 0, 1, 2),
+    },
     errorClass: fc.constantFrom('', 'TypeError', 'Error:E_PARSE'),
   })
   .map(({ unrecorded, errorClass, ...over }) =>
     finishOf(over.id, {
       ...over,
       ...(errorClass === '' || over.outcome.ok ? {} : { errorClass }),
-      ...(unrecorded ? { unrecorded: { epoch: 1, dueAt: Date.now(), route: 'legacy', adopted: over.fatal } } : {}),
+      // of a run that had no claim: in the dark, adopted, or unfenced on purpose
+      ...(unrecorded === 1
+        ? { unrecorded: { epoch: 1, dueAt: Date.now(), route: 'legacy', adopted: over.fatal } }
+        : unrecorded === 2
+          ? { unfenced: true, fatal: true, unrecorded: { ...PLAIN, epoch: 1, dueAt: Date.now(), first: over.fatal } }
+          : {}),
     }),
   )
 const compares = fc
@@ -213,8 +223,9 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       (r) => r.unpin(id, { evenIfShared }),
     ),
   ),
-  ids
-    .map((id) => noteOf(id))
+  fc
+    .tuple(ids, fc.boolean(), fc.boolean())
+    .map(([id, first, plain]) => noteOf(id, { first, ...(plain ? { reason: 'flag' } : {}) }))
     .map((q) =>
       step(
         'note',

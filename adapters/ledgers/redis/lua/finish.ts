@@ -37,11 +37,12 @@ end
 
 local function unrecorded(id, item)
   if band(item.flags, 64) == 0 then return answer('a') end
-  local adopted = band(item.flags, 128) ~= 0
-  local row = newRow(item.route + (adopted and R_ADOPTED * 4 + 128 or R_LEDGER_UNAVAILABLE * 4) + item.side * 32768, item.epoch, item.due, 1, '')
+  local st = item.st
+  local row = newRow(st, item.epoch, item.due, 1, '')
   row.gen, row.token = item.gen, item.token
   local side = SIDES[item.side]
-  count(row, 'dispatched.' .. side, 'route.' .. ROUTES[item.route], (adopted and 'adopted.' or 'unflagged.') .. side)
+  local how = band(st, 128) ~= 0 and 'adopted.' or DOUBT[band(rshift(st, 2), 15)] and 'unflagged.'
+  count(row, 'dispatched.' .. side, 'route.' .. ROUTES[band(st, 3)], how and how .. side or nil)
   weigh(row, 1)
   ended(id, row, item.ok and 0 or 1, item)
 end
@@ -102,6 +103,10 @@ local function primary(id, item)
     row.token = item.token
     return ended(id, row, 0, item)
   end
+  if row.state == 0 and band(item.flags, 128) ~= 0 then
+    row.token = item.token
+    return ended(id, row, 1, item)
+  end
   if row.token ~= item.token then return answer('t') end
   if row.state == 0 then return answer('r', pack('>I4I4', row.fails, row.max)) end
   if row.fails + 1 < row.max and band(item.flags, 16) == 0 then
@@ -146,8 +151,8 @@ end
 local item = {}
 for i = 1, #ids do
   local id, flags = ids[i], nil
-  flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.route, item.cls, at =
-    unpack('>BI4Bc0i4i4I4c0I4i6BBc0', batch, at)
+  flags, item.gen, item.token, item.run, item.wait, item.out, item.epoch, item.due, item.st, item.cls, at =
+    unpack('>BI4Bc0i4i4I4c0I4i6I3Bc0', batch, at)
   item.flags, item.arm, item.side, item.ok = flags, band(flags, 3), band(rshift(flags, 2), 1), band(flags, 8) ~= 0
   if item.arm == 0 then primary(id, item) else copy(id, item) end
 end

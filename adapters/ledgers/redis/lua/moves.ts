@@ -57,12 +57,13 @@ end
 
 local function insert(id, item)
   local absent = item.absent
-  local row = newRow(absent.route + (absent.adopted and R_ADOPTED * 4 + 128 or R_LEDGER_UNAVAILABLE * 4)
-    + (absent.fenced and 64 or 0) + item.to * 32768, absent.epoch, absent.due, absent.max, item.long)
+  local st = absent.st
+  local row = newRow(st, absent.epoch, absent.due, absent.max, item.long)
   row.state, row.gen, row.lease = 2, item.gen + 1, now + item.leaseMs
   row.fails = math.min(absent.fails, absent.max - 1)
   local from = SIDES[item.from]
-  count(row, 'dispatched.' .. from, 'route.' .. ROUTES[absent.route], (absent.adopted and 'adopted.' or 'unflagged.') .. from,
+  local how = band(st, 128) ~= 0 and 'adopted.' or DOUBT[band(rshift(st, 2), 15)] and 'unflagged.'
+  count(row, 'dispatched.' .. from, 'route.' .. ROUTES[band(st, 3)], how and how .. from or nil,
     'moved-out.' .. from, 'moved-in.' .. SIDES[item.to])
   weigh(row, 1)
   save(id, row)
@@ -72,13 +73,10 @@ end
 for i = 1, #ids do
   local id, flags, more = ids[i], nil, nil
   local item, absent = {}, {}
-  flags, item.gen, item.leaseMs, item.by, item.long, item.payload, absent.route, absent.epoch, absent.due, absent.max,
-    absent.fails, at = unpack('>BI4I4Bc0I2c0I4c0BI4i6I4I4', batch, at)
+  flags, item.gen, item.leaseMs, item.by, item.long, item.payload, absent.st, absent.epoch, absent.due, absent.max,
+    absent.fails, at = unpack('>BI4I4Bc0I2c0I4c0I3I4i6I4I4', batch, at)
   item.from, item.to, item.kind = band(flags, 1), band(rshift(flags, 1), 1), band(rshift(flags, 2), 3)
-  if band(flags, 16) ~= 0 then
-    absent.adopted, absent.fenced = band(flags, 32) ~= 0, band(flags, 64) ~= 0
-    item.absent = absent
-  end
+  if band(flags, 16) ~= 0 then item.absent = absent end
   local row = find(id)
   local why
   if not row then

@@ -127,7 +127,7 @@ for i = 1, #ids do
     local row = newRow(st, epoch, due, max, long)
     row.producer = producerOf(producer)
     weigh(row, 1)
-    count(row, 'dispatched.legacy', 'route.legacy', 'unflagged.legacy')
+    count(row, 'dispatched.legacy', 'route.legacy', DOUBT[band(rshift(st, 2), 15)] and 'unflagged.legacy' or nil)
     save(id, row)
   end
 end
