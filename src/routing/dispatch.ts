@@ -272,13 +272,16 @@ export class Dispatcher {
       return (job, index) => this.#sendAtOnce(job, requests[index] as PinRequest, ask, (one) => pins.ask(one))
     }
     const unfenced = requests.map((request, index) => this.#isUnfenced(jobs[index] as Prepared, request))
-    const fenced = requests.filter((_request, index) => !unfenced[index])
-    const pinned = fenced.length === 0 ? [] : await this.#pin(fenced)
-    const answers = new Map(fenced.map(({ id }, index) => [id, pinned[index] as PinAnswer]))
-    return (job, index) =>
-      unfenced[index]
+    const fenced = requests.flatMap((_request, index) => (unfenced[index] ? [] : [index]))
+    const pinned = fenced.length === 0 ? [] : await this.#pin(fenced.map((index) => requests[index] as PinRequest))
+    // by place, not by id: the same one may be in a bulk twice
+    const answers = new Map(fenced.map((index, at) => [index, pinned[at] as PinAnswer]))
+    return (job, index) => {
+      const answer = answers.get(index)
+      return answer === undefined
         ? this.#sendUnfenced(job, requests[index] as PinRequest, ask)
-        : this.#store({ job, answer: answers.get(job.id) as PinAnswer }, ask)
+        : this.#store({ job, answer }, ask)
+    }
   }
 
   #bulk(side: Side): Grouper<OutgoingJob, EnqueueAnswer> {

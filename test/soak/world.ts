@@ -19,7 +19,7 @@ export interface Place {
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-export function configOf({ folder, url }: Place) {
+export function configOf({ folder, url, unfenced }: Place) {
   const path = (name: string): string => join(folder, name)
   const embedded = (name: string) => embeddedQueue({ path: path('queue.db'), queue: name, leaseMs: 2000, pollMs: 20 })
   // every kill of a worker is a stall to BullMQ
@@ -38,6 +38,7 @@ export function configOf({ folder, url }: Place) {
         key: ({ n }: SoakJob) => `key-${n % 997}`,
         ...{ timeout: '30s', attempts: 3, backoff: '200ms', lease: '3s', retain: '6h', maxStarts: 1000 },
         shadow: 'effects-declared',
+        fence: unfenced ? ('target' as const) : ('always' as const),
         tally: { bucket: '1s', slack: '1s' },
       },
     },

@@ -24,6 +24,7 @@ export type Point =
   | 'after-pin'
   | 'after-store'
   | 'before-pin'
+  | 'before-finish'
   | 'before-shadow'
   | 'before-begin'
   | 'block'
@@ -88,7 +89,7 @@ function doomedLedger(spec: LedgerSpec): LedgerSpec {
   const watched = AFTER[doom.point]
   const migration = (ledger: MigrationLedger): MigrationLedger =>
     altered(ledger, (name, call) => {
-      if (doom.point === 'before-pin' && name === 'pin') {
+      if (`before-${String(name)}` === doom.point) {
         return async (requests: readonly Asked[]) => {
           if (requests.some(({ id }) => id === doom.id)) die()
           return await (call as (all: readonly Asked[]) => Promise<unknown>)(requests)
