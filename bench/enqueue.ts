@@ -12,6 +12,18 @@ interface Options {
   readonly jobs: number
 }
 
+/** `fence: 'target'`: legacy jobs without a round trip to the ledger each. */
+export async function benchUnfencedEnqueue(
+  world: World,
+  options: Options,
+  print: (text: string) => void,
+): Promise<void> {
+  const goals = { bullmq: 0.9, 'bee-queue': 0.82 } as const
+  for (const backend of ['bullmq', 'bee-queue'] as const) {
+    print(line(await single(world, backend, options, goals[backend], true)))
+  }
+}
+
 export async function benchEnqueue(world: World, options: Options, print: (text: string) => void): Promise<void> {
   const goals = { bullmq: 0.75, 'bee-queue': 0.75, embedded: 0.6 } as const
   for (const backend of ['bullmq', 'bee-queue', 'embedded'] as const) {
@@ -27,17 +39,17 @@ async function tidy(world: World): Promise<void> {
   await world.client.flushall()
 }
 
-async function single(world: World, backend: Backend, { rounds, jobs }: Options, goal: number) {
+async function single(world: World, backend: Backend, { rounds, jobs }: Options, goal: number, unfenced = false) {
   let round = 0
   const comparison: Comparison = {
-    title: `enqueue, ${WIDTH} in flight, ${backend}`,
+    title: `enqueue${unfenced ? ' unfenced' : ''}, ${WIDTH} in flight, ${backend}`,
     goal,
     ...(backend === 'embedded' ? {} : { redis: world.client }),
     raw: {
       name: 'raw',
       run: async (measure) => {
         round += 1
-        const raw = await openRaw(world, backend, `raw${round}`)
+        const raw = await openRaw(world, backend, `raw${unfenced ? 'u' : ''}${round}`)
         await measure(jobs, () => inFlight(jobs, WIDTH, (n) => raw.add(n)))
         await raw.close()
         await tidy(world)
@@ -47,7 +59,7 @@ async function single(world: World, backend: Backend, { rounds, jobs }: Options,
       name: 'ours',
       run: async (measure) => {
         round += 1
-        const ours = await world.open({ backend, queue: `ours${round}` })
+        const ours = await world.open({ backend, queue: `ours${unfenced ? 'u' : ''}${round}`, unfenced })
         await ours.enqueue('job', payload(0))
         await measure(jobs, () => inFlight(jobs, WIDTH, (n) => ours.enqueue('job', payload(n))))
         await ours.close()

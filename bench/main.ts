@@ -28,6 +28,10 @@ print(`node ${process.version}, ${rounds} interleaved rounds of ${jobs} jobs, me
 const world = await openWorld()
 try {
   if (wanted('enqueue')) await (await import('./enqueue.ts')).benchEnqueue(world, { rounds, jobs }, print)
+  if (wanted('unfenced')) {
+    await (await import('./enqueue.ts')).benchUnfencedEnqueue(world, { rounds, jobs }, print)
+    await (await import('./work.ts')).benchUnfencedWork(world, { rounds, jobs }, print)
+  }
   if (wanted('pure')) await (await import('./pure.ts')).benchPure(world, { rounds }, print)
   if (wanted('mcp')) await (await import('./mcp.ts')).benchMcp({ rounds }, print)
   if (wanted('flags')) await (await import('./flags.ts')).benchFlags({ rounds }, print)

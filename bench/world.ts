@@ -48,6 +48,8 @@ export interface World {
     readonly queue: string
     readonly dials?: { readonly target: string; readonly shadow: string }
     readonly shadow?: boolean
+    /** `fence: 'target'`; without a key, so that no job is the first of one. */
+    readonly unfenced?: boolean
   }): Promise<BenchCutover>
   close(): Promise<void>
 }
@@ -61,7 +63,7 @@ export async function openWorld(): Promise<World> {
     folder,
     redis,
     client,
-    open: async ({ backend, target = backend, queue, dials, shadow }) => {
+    open: async ({ backend, target = backend, queue, dials, shadow, unfenced = false }) => {
       made += 1
       const flagFile = join(folder, `flags-${made}.yaml`)
       writeFileSync(flagFile, `job: { target: ${dials?.target ?? '0%'}, shadow: ${dials?.shadow ?? '0%'} }\n`)
@@ -82,7 +84,7 @@ export async function openWorld(): Promise<World> {
             payload: type<BenchPayload>(),
             legacy: spec(backend, queue),
             target: spec(target, `${queue}-target`),
-            key: (job: BenchPayload) => job.mailbox,
+            ...(unfenced ? { fence: 'target' as const } : { key: (job: BenchPayload) => job.mailbox }),
             shadow: shadow === true ? 'effects-declared' : 'off',
             shadowBacklog: 1_000_000,
           },
