@@ -1,14 +1,12 @@
 // Producers and workers in processes of their own that are killed with SIGKILL at named points: every job ends where it
 // should, once, and no effect with the same key is stored twice.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Side } from '../../src/vocabulary/job.ts'
 import { type App, type Bed, embeddedBed, expectSumLaw, openApp, type Place, redisBed, until } from '../support/app.ts'
 import type { Doom, Point } from '../support/doomed.ts'
+import { Doomed } from '../support/doomed-child.ts'
 import { hasRedis } from '../support/redis.ts'
 
 const BEDS: [string, boolean, () => Promise<Bed & { place: Place }>][] = [
@@ -20,51 +18,21 @@ const BEDS: [string, boolean, () => Promise<Bed & { place: Place }>][] = [
 describe.each(BEDS)('%s', (_name, possible, make) => {
   let bed: Bed & { place: Place }
   let app: App
-  let diary: string
-  const children = new Set<ChildProcess>()
+  let doomed: Doomed
 
   beforeAll(async () => {
     if (possible) bed = await make()
   })
   afterEach(async () => {
-    for (const child of children) {
-      const gone = new Promise((resolve) => child.once('exit', resolve))
-      if (child.exitCode !== null || child.signalCode !== null) continue
-      child.kill('SIGTERM')
-      const killing = setTimeout(() => child.kill('SIGKILL'), 4000)
-      await gone
-      clearTimeout(killing)
-    }
-    children.clear()
+    await doomed?.stop()
     await app?.close()
-    rmSync(diary, { recursive: true, force: true })
   })
   afterAll(() => bed?.stop())
 
-  function child(doom: Omit<Doom, 'place' | 'diary'>): {
-    said: (text: string) => Promise<unknown>
-    died: Promise<unknown>
-  } {
-    const script = new URL('../support/doomed.ts', import.meta.url).pathname
-    const made = spawn(process.execPath, [script, JSON.stringify({ ...doom, place: bed.place, diary })], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    children.add(made)
-    let out = ''
-    let errors = ''
-    made.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    made.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    const died = new Promise((resolve, reject) =>
-      made.once('exit', (code, signal) =>
-        signal === 'SIGKILL' || code === 0 ? resolve(signal) : reject(new Error(`ended with ${code}: ${errors}`)),
-      ),
-    )
-    died.catch(() => {})
-    return { said: (text) => until(() => out.includes(text) && out, `it says ${text}; ${errors}`, 15_000), died }
-  }
+  const child = (doom: Omit<Doom, 'place' | 'diary'>) => doomed.start(doom)
 
   async function start(side: Side, shadow = 0): Promise<string[]> {
-    diary = mkdtempSync(join(tmpdir(), 'cutover-diary-'))
+    doomed = new Doomed(bed.place)
     app = await openApp(bed, {
       dials: { target: side === 'target' ? 1 : 0, shadow },
       migration: { timeout: '10s', attempts: 2 },
@@ -72,13 +40,9 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     return []
   }
 
-  const lines = (name: string): string[] => {
-    if (!readdirSync(diary).includes(name)) return []
-    return readFileSync(join(diary, name), 'utf8').trim().split('\n')
-  }
-  /** Effects that were stored, one file a key. */
+  const lines = (name: 'runs' | 'effects'): string[] => doomed.lines(name)
   const stored = (): string[] =>
-    readdirSync(diary)
+    readdirSync(doomed.diary)
       .filter((name) => name !== 'runs' && name !== 'effects')
       .map((name) => Buffer.from(name, 'base64url').toString())
 
