@@ -6,6 +6,7 @@ import { sqliteLedger } from '../../adapters/ledgers/sqlite/index.ts'
 import { embeddedQueue } from '../../adapters/queues/embedded/index.ts'
 import { openCutover } from '../../src/index.ts'
 import type { Ledger, MigrationLedger } from '../../src/ports/ledger.ts'
+import { standIn } from '../support/stand-in.ts'
 import { type Bed, bed, configOf, configText, until } from './kit.ts'
 
 let place: Bed
@@ -44,21 +45,14 @@ async function inDoubt(id: string): Promise<void> {
   await ledger.claim([{ ...claim, effectsUnknown: true, maxAttempts: 1, maxStarts: 9 }])
 }
 
-async function standIn(): Promise<void> {
-  await ledger.beat({
-    ...{ instance: 'stand-in', pid: 1, host: 'h', startedAt: 1, works: { legacy: '1', target: '1' }, shadows: [] },
-    ...{ produces: false, flagRevision: '', flagHealth: 'ok', latchRevision: 0, inFlight: 0, confirmedBefore: 0 },
-    skewMs: 0,
-  })
-}
-
 describe('in doubt', () => {
   test('is listed, told with its history, forced, and told again', async () => {
     await inDoubt('a-1')
     const list = await place.cli('jobs', '--state', 'in-doubt')
     expect(list.stdout).toMatch(/parse-email: 1 job in doubt\n {2}a-1 +legacy +in-doubt, 0 failed of 1, 1 started/)
     expect(list.stdout).toMatch(/cutover force or cutover discard/)
-    await standIn()
+    const stop = await standIn(ledger, 'legacy', 'target')
+    closers.push(async () => stop())
     const forced = await place.cli('force', 'a-1', '--to', 'target', '--why', 'not stored, looked', '--by', 'kim')
     expect(forced).toMatchObject({ code: 0, stderr: '' })
     expect(forced.stdout).toMatch(/job a-1 was in doubt on legacy\nit will run on target, as generation 1; its effects/)

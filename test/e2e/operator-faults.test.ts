@@ -5,6 +5,7 @@ import type { Side } from '../../src/vocabulary/job.ts'
 import { type App, type Bed, embeddedBed, openApp, type Place, redisBed, until } from '../support/app.ts'
 import { Doomed } from '../support/doomed-child.ts'
 import { hasRedis } from '../support/redis.ts'
+import { standIn } from '../support/stand-in.ts'
 
 const BEDS: [string, boolean, () => Promise<Bed & { place: Place }>][] = [
   ['embedded, one file', true, async () => embeddedBed('shared')],
@@ -23,17 +24,15 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     app = await openApp(bed, { migration: { timeout: '10s', attempts: 2 }, open: { sweepEvery: '100ms' } })
   })
   afterEach(async () => {
+    for (const stop of stops.splice(0)) stop()
     await doomed?.stop()
     await app?.close()
     await bed?.stop()
   })
 
-  async function presence(side: Side): Promise<void> {
-    await app.ledger.beat({
-      ...{ instance: `stand-in-${side}`, pid: 1, host: 'here', startedAt: 1, works: { [side]: '1' }, shadows: [] },
-      ...{ produces: false, flagRevision: '', flagHealth: 'ok', latchRevision: 0, inFlight: 0, confirmedBefore: 0 },
-      skewMs: 0,
-    })
+  const stops: (() => void)[] = []
+  async function presence(...sides: readonly Side[]): Promise<void> {
+    stops.push(await standIn(app.ledger, ...sides))
   }
 
   /** Every copy is gone from both sides. */

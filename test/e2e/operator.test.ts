@@ -7,6 +7,7 @@ import { backendIdOf } from '../../src/vocabulary/ids.ts'
 import type { Side } from '../../src/vocabulary/job.ts'
 import { type App, type AppOptions, type Bed, embeddedBed, openApp, redisBed, until } from '../support/app.ts'
 import { hasRedis } from '../support/redis.ts'
+import { standIn } from '../support/stand-in.ts'
 
 const BEDS: [string, boolean, () => Promise<Bed>][] = [
   ['embedded', true, async () => embeddedBed()],
@@ -22,6 +23,7 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     if (possible) bed = await make()
   })
   afterEach(async () => {
+    for (const stop of stops.splice(0)) stop()
     await app?.close()
     await bed?.stop()
   })
@@ -31,13 +33,9 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     return app
   }
 
-  /** Somebody who lives on a side and works on nothing. */
+  const stops: (() => void)[] = []
   async function presence(...sides: readonly Side[]): Promise<void> {
-    const works = Object.fromEntries(sides.map((side) => [side, '1']))
-    await app.ledger.beat({
-      ...{ instance: 'stand-in', pid: 1, host: 'here', startedAt: 1, works, shadows: [], produces: false },
-      ...{ flagRevision: '', flagHealth: 'ok', latchRevision: 0, inFlight: 0, confirmedBefore: 0, skewMs: 0 },
-    })
+    stops.push(await standIn(app.ledger, ...sides))
   }
 
   /** Claimed by a worker that is gone since, before or after its effects began. */
