@@ -9,6 +9,7 @@ import { BASIC_CASES } from './queue-cases-basic.ts'
 import { ENDED_CASES } from './queue-cases-ended.ts'
 import { FAULT_CASES } from './queue-cases-faults.ts'
 import { MOVING_CASES } from './queue-cases-moving.ts'
+import { PARKING_CASES } from './queue-cases-parking.ts'
 import { RACE_CASES } from './queue-cases-races.ts'
 import type { QueueHarness } from './queue-kit.ts'
 import { Bench } from './queue-kit.ts'
@@ -36,7 +37,7 @@ export interface Case {
   readonly timeoutMs?: (contract: QueueContract) => number
 }
 
-type Group = 'capabilities' | 'basics' | 'ended' | 'faults' | 'moving' | 'races'
+type Group = 'capabilities' | 'basics' | 'ended' | 'faults' | 'moving' | 'parking' | 'races'
 
 /** Declares the suite for one adapter. */
 export function queueContract(contract: QueueContract): void {
@@ -46,6 +47,7 @@ export function queueContract(contract: QueueContract): void {
     ended: ENDED_CASES,
     faults: FAULT_CASES,
     moving: MOVING_CASES,
+    parking: PARKING_CASES,
     races: RACE_CASES,
   }
   describe.skipIf(contract.skip === true)(`queue contract: ${contract.name}`, () => {

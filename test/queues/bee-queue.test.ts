@@ -91,7 +91,7 @@ for (const { title, make, Class, module, factory } of VERSIONS) {
     create: () => harness('my app'),
     stallWindowMs: 1_500,
     skip,
-    only: ['moving'],
+    only: ['moving', 'parking'],
   })
 }
 

@@ -72,7 +72,7 @@ queueContract({
   create: () => harness('{my app}'),
   stallWindowMs: 1_500,
   skip,
-  only: ['moving'],
+  only: ['moving', 'parking'],
 })
 
 /** A plain queue on the same keys. */

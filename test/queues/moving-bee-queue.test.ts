@@ -6,7 +6,7 @@ import BeeQueue1 from 'bee-queue-1'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
-import { listed } from '../contract/queue-cases-moving.ts'
+import { listed } from '../contract/moving-kit.ts'
 import { Bench, enqueueAll, eventually, job, jobs } from '../contract/queue-kit.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 

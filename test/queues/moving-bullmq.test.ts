@@ -6,7 +6,7 @@ import { Queue as BullQueue, FlowProducer, QueueEvents } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
-import { listed } from '../contract/queue-cases-moving.ts'
+import { listed } from '../contract/moving-kit.ts'
 import { Bench, enqueueAll, eventually, job, jobs, placed } from '../contract/queue-kit.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 

@@ -3,6 +3,7 @@
 import { failure, OPEN_TIMEOUT_MS, settles } from '../../queue-support.ts'
 import { connected, disconnect, forBee, ownClient } from './client.ts'
 import type { BeeQueueOptions } from './index.ts'
+import { keysOf } from './keys.ts'
 import {
   type BeeClass,
   type BeeClient,
@@ -14,7 +15,6 @@ import {
   reloadScripts,
   unreachable,
 } from './library.ts'
-import { keysOf } from './scripts.ts'
 
 export interface BeeConnection {
   readonly Class: BeeClass

@@ -7,8 +7,9 @@ import { capabilityMissing } from '../../capability-missing.ts'
 import { CALL_TIMEOUT_MS, isReply, payloadFault, refused, settles, unknownAnswer, within } from '../../queue-support.ts'
 import { command, runScript } from '../../redis-script.ts'
 import type { BeeConnection } from './connection.ts'
+import { parkKey } from './keys.ts'
 import { type BeeInstance, type BeeJob, KIND, reloadScripts } from './library.ts'
-import { DROP_LATE, parkKey, REPLACE } from './scripts.ts'
+import { DROP_LATE, REPLACE } from './scripts.ts'
 
 export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024
 

@@ -42,8 +42,10 @@ import { runScript, type Script } from '../../redis-script.ts'
 import { type BeeConnection, connect } from './connection.ts'
 import { type BeeConsumer, consume } from './consume.ts'
 import { faultOf, MAX_PAYLOAD_BYTES, send } from './enqueue.ts'
+import { KEY_TYPES } from './keys.ts'
 import { type BeeJob, KIND } from './library.ts'
 import * as scripts from './scripts.ts'
+import * as moving from './scripts-moving.ts'
 import { BeeDelivery, type Settler, settle } from './settle.ts'
 import { storedJob } from './stored.ts'
 
@@ -87,7 +89,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
 })
 
 /** Whose keys the scripts know. */
-const TESTED: TestedForm = { library: 'bee-queue', versions: ['1.7.1', '2.0.0'], types: scripts.KEY_TYPES }
+const TESTED: TestedForm = { library: 'bee-queue', versions: ['1.7.1', '2.0.0'], types: KEY_TYPES }
 
 /** bee-queue as one side of a migration. */
 export function beeQueue(options: BeeQueueOptions): QueueSpec<BeeJob> {
@@ -193,7 +195,7 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
   }
 
   async read(backendId: string): Promise<StoredJob | undefined> {
-    const [place, stored, due] = (await this.#run(scripts.READ, [backendId])) as [QueuePlace, string, string]
+    const [place, stored, due] = (await this.#run(moving.READ, [backendId])) as [QueuePlace, string, string]
     if (place === 'parked') return readParked(backendId, stored)
     return place === 'absent' && stored === '' ? undefined : storedJob(backendId, place, stored, due)
   }
@@ -202,7 +204,7 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
     const { place, limit } = options
     const { pin, seen } = readCursor(KIND, options.cursor)
     const args = [place, Math.max(1, limit), PAGE_BYTES, pin, ...seen]
-    const reply = (await this.#run(scripts.LIST, args)) as PageReply<readonly [id: string, record: string, due: string]>
+    const reply = (await this.#run(moving.LIST, args)) as PageReply<readonly [id: string, record: string, due: string]>
     const jobs = reply[3].map(([id, record, due]) => storedJob(id, place, record, due))
     const cursor = nextCursor(reply)
     return cursor === undefined ? { jobs } : { jobs, cursor }
@@ -219,15 +221,15 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, ...ids]))
+    return inPacks(backendIds, (ids) => this.#run(moving.PARK_WAITING, [reason, ...ids]))
   }
 
   remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids))
+    return inPacks(backendIds, (ids) => this.#run(moving.REMOVE, ids))
   }
 
   async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<ParkedPage> {
-    const [next, flat, now] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[], string]
+    const [next, flat, now] = (await this.#run(moving.PARKED, parkedArgs(options))) as [string, string[], string]
     const jobs: ParkedJob[] = []
     for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
     jobs.sort((a, b) => a.parkedAt - b.parkedAt)
@@ -235,11 +237,11 @@ class BeeQueueAdapter implements Queue<BeeJob>, Settler {
   }
 
   unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.UNPARK, [Date.now(), ...ids]))
+    return inPacks(backendIds, (ids) => this.#run(moving.UNPARK, [Date.now(), ...ids]))
   }
 
   dropParked(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.DROP_PARKED, ids))
+    return inPacks(backendIds, (ids) => this.#run(moving.DROP_PARKED, ids))
   }
 
   shadow(): Queue<BeeJob> {

@@ -6,7 +6,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { cleanError, failure, loadLibrary, OPEN_TIMEOUT_MS, settles, within } from '../../queue-support.ts'
 import type { RedisClient } from '../../redis-script.ts'
 import type { BullmqOptions } from './index.ts'
-import { keysOf } from './scripts.ts'
+import { keysOf } from './keys.ts'
 
 export const KIND = 'bullmq'
 export type BullModule = typeof import('bullmq')

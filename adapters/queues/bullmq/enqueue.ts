@@ -10,7 +10,8 @@ import type { EnqueueAnswer, OutgoingJob } from '../../../src/ports/queue.ts'
 import { CALL_TIMEOUT_MS, isReply, refused, settles, unknownAnswer, within } from '../../queue-support.ts'
 import { runScript } from '../../redis-script.ts'
 import type { BullConnection } from './connection.ts'
-import { DROP_ENDED, DROP_LATE, toJobId } from './scripts.ts'
+import { toJobId } from './keys.ts'
+import { DROP_ENDED, DROP_LATE } from './scripts.ts'
 
 /** The part of BullMQ's Redis backend that its flow producer uses too. */
 interface Transaction {

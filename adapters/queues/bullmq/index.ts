@@ -45,7 +45,9 @@ import { command, runScript, type Script } from '../../redis-script.ts'
 import { type BullConnection, connect, KIND } from './connection.ts'
 import { type BullConsumer, consume } from './consume.ts'
 import { send } from './enqueue.ts'
+import { KEY_TYPES, toJobId } from './keys.ts'
 import * as scripts from './scripts.ts'
+import * as moving from './scripts-moving.ts'
 import { BullDelivery, type BullJob, MEANINGFUL, type Settler, settle } from './settle.ts'
 import { type BullRecord, recordInPark, storedJob } from './stored.ts'
 
@@ -81,7 +83,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
 })
 
 /** Whose keys the scripts know. */
-const TESTED: TestedForm = { library: 'bullmq', versions: ['6.7'], types: scripts.KEY_TYPES }
+const TESTED: TestedForm = { library: 'bullmq', versions: ['6.7'], types: KEY_TYPES }
 
 /** BullMQ as one side of a migration. */
 export function bullmq(options: BullmqOptions): QueueSpec<BullJob> {
@@ -209,7 +211,7 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   async find(backendId: string): Promise<{ readonly place: QueuePlace; readonly reason?: string }> {
-    const [place, reason] = (await this.#run(scripts.FIND, [scripts.toJobId(backendId)])) as [
+    const [place, reason] = (await this.#run(scripts.FIND, [toJobId(backendId)])) as [
       QueuePlace,
       string | null | undefined,
     ]
@@ -217,9 +219,9 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   async read(backendId: string): Promise<StoredJob | undefined> {
-    const reply = await this.#run(scripts.READ, [scripts.toJobId(backendId)])
+    const reply = await this.#run(moving.READ, [toJobId(backendId)])
     const [place, found] = reply as ['parked', string] | [Exclude<QueuePlace, 'parked'>, BullRecord?]
-    if (place === 'parked') return readParked(scripts.toJobId(backendId), found)
+    if (place === 'parked') return readParked(toJobId(backendId), found)
     return found === undefined ? undefined : storedJob(found, place)
   }
 
@@ -227,7 +229,7 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
     const { place, limit } = options
     const { source, pin, seen } = readCursor(KIND, options.cursor)
     const args = [place, Math.max(1, limit), PAGE_BYTES, this.#options.job ?? '', source, pin, ...seen]
-    const reply = (await this.#run(scripts.LIST, args)) as PageReply<BullRecord>
+    const reply = (await this.#run(moving.LIST, args)) as PageReply<BullRecord>
     const jobs = reply[3].map((record) => storedJob(record, place))
     const cursor = nextCursor(reply)
     return cursor === undefined ? { jobs } : { jobs, cursor }
@@ -256,15 +258,15 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   park(backendIds: readonly string[], reason: ParkReason): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.PARK_WAITING, [reason, ...ids.map(scripts.toJobId)]))
+    return inPacks(backendIds, (ids) => this.#run(moving.PARK_WAITING, [reason, ...ids.map(toJobId)]))
   }
 
   remove(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.REMOVE, ids.map(scripts.toJobId)))
+    return inPacks(backendIds, (ids) => this.#run(moving.REMOVE, ids.map(toJobId)))
   }
 
   async parked(options: Parameters<Queue['parked']>[0] = {}): Promise<ParkedPage> {
-    const [next, flat, now] = (await this.#run(scripts.PARKED, parkedArgs(options))) as [string, string[], string]
+    const [next, flat, now] = (await this.#run(moving.PARKED, parkedArgs(options))) as [string, string[], string]
     const jobs: ParkedJob[] = []
     for (let at = 0; at < flat.length; at += 2) jobs.push(readParked(flat[at]!, flat[at + 1]!))
     jobs.sort((a, b) => a.parkedAt - b.parkedAt)
@@ -272,11 +274,11 @@ class BullmqAdapter implements Queue<BullJob>, Settler {
   }
 
   unpark(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.UNPARK, [Date.now(), ...ids.map(scripts.toJobId)]))
+    return inPacks(backendIds, (ids) => this.#run(moving.UNPARK, [Date.now(), ...ids.map(toJobId)]))
   }
 
   dropParked(backendIds: readonly string[]): Promise<readonly boolean[]> {
-    return inPacks(backendIds, (ids) => this.#run(scripts.DROP_PARKED, ids.map(scripts.toJobId)))
+    return inPacks(backendIds, (ids) => this.#run(moving.DROP_PARKED, ids.map(toJobId)))
   }
 
   shadow(): Queue<BullJob> {

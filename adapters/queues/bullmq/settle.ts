@@ -5,7 +5,7 @@ import type { Job } from 'bullmq'
 import type { Delivery, Disposition } from '../../../src/ports/queue.ts'
 import { asError, jsonResult } from '../../queue-support.ts'
 import { parkNote } from '../../redis-park.ts'
-import { fromJobId } from './scripts.ts'
+import { fromJobId } from './keys.ts'
 
 export type BullJob = Job<unknown, unknown, string>
 

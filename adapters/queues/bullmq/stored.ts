@@ -3,7 +3,7 @@
 import type { QueuePlace, StoredJob } from '../../../src/ports/queue.ts'
 import type { Backoff } from '../../../src/vocabulary/job.ts'
 import { countIn, fieldsOf } from '../../stored-fields.ts'
-import { fromJobId } from './scripts.ts'
+import { fromJobId } from './keys.ts'
 
 type Field = string | null | undefined
 
