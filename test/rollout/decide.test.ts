@@ -439,6 +439,13 @@ describe('stepOf', () => {
     expect(step?.record).toMatchObject({ epoch: 8, phase: 'watching', targetVersion: '2' })
   })
 
+  test('while two versions are live, the plan stays with the one that it is about', () => {
+    const facts = factsOf({ versions: { legacy: ['1'], target: ['0-next', '1'] } })
+    const step = stepOf(recordOf({ phase: 'entering' }), { kind: 'open-epoch' }, { by: 'me', facts })
+    expect(step?.epoch?.versions).toEqual({ legacy: '1', target: '1' })
+    expect(step?.record).toMatchObject({ targetVersion: '1' })
+  })
+
   test.each([SHADOW, CANARY, FULL])('$name: dials as the plan has them', (stage) => {
     const step = stepOf(recordOf({ stage: stage.name }), { kind: 'set-ledger' }, context)
     expect(step).toMatchObject({ ceiling: stage.target, controlShare: stage.control })

@@ -3,6 +3,7 @@
 
 import type { DriveRequest } from '../../ports/ledger.ts'
 import { DIALS_OFF, type Dials } from '../../vocabulary/dials.ts'
+import type { Side } from '../../vocabulary/job.ts'
 import type { Json } from '../../vocabulary/outcome.ts'
 import { latencyRatios, type Plan } from '../plan/types.ts'
 import type { DriveAction, DriveReason } from './decide.ts'
@@ -192,11 +193,12 @@ function openEpoch(record: DriveRecord, context: StepContext): Step {
   const { reading, revision } = facts.flag
   const { target, shadow } = reading.kind === 'dials' ? reading : DIALS_OFF
   const dials: Dials = { target, shadow, control: facts.controlShare }
-  const one = ({ legacy, target: t }: DriveFacts['versions']) => ({
-    ...(legacy[0] === undefined ? {} : { legacy: legacy[0] }),
-    ...(t[0] === undefined ? {} : { target: t[0] }),
-  })
-  const versions = { ...facts.epoch.versions, ...one(facts.versions) }
+  const { legacy, target: onTarget } = facts.versions
+  const versions = {
+    ...facts.epoch.versions,
+    ...oneOf('legacy', legacy, facts.epoch.versions.legacy),
+    ...oneOf('target', onTarget, record.targetVersion),
+  }
   const { epoch } = facts
   const { rules } = epoch
   const next: DriveRecord = {
@@ -209,6 +211,12 @@ function openEpoch(record: DriveRecord, context: StepContext): Step {
   const ratios = latencyRatios(record.plan)
   const opened = { expect: epoch.epoch, dials, flagRevision: revision, versions, rules, ratios }
   return written('open-epoch', next, context, { epoch: opened, data: { flagRevision: revision, rules } })
+}
+
+/** While two versions are live, the one that was there: the other one's day comes when it is alone. */
+function oneOf(side: Side, live: readonly string[], known: string | undefined): Partial<Record<Side, string>> {
+  const version = known !== undefined && live.includes(known) ? known : live[0]
+  return version === undefined ? {} : { [side]: version }
 }
 
 /** Each set of reasons once an epoch, so that the audit log does not grow with the ticks. */
