@@ -17,6 +17,7 @@ import {
 import type { Point } from '../support/doomed.ts'
 import { Doomed } from '../support/doomed-child.ts'
 import { hasRedis } from '../support/redis.ts'
+import { standIn } from '../support/stand-in.ts'
 
 const BEDS: [string, boolean, () => Promise<Bed & { place: Place }>][] = [
   ['embedded, one file', true, async () => embeddedBed('shared')],
@@ -36,6 +37,7 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     if (possible) bed = await make()
   })
   afterEach(async () => {
+    for (const stop of stops.splice(0)) stop()
     await doomed?.stop()
     await app?.close()
     await bed?.stop()
@@ -47,13 +49,10 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     return app
   }
 
+  const stops: (() => void)[] = []
   /** Somebody lives on a side who does nothing: a mover wants him to be there. */
   async function presence(side: Side): Promise<void> {
-    await app.ledger.beat({
-      ...{ instance: `stand-in-${side}`, pid: 1, host: 'here', startedAt: 1, works: { [side]: '1' }, shadows: [] },
-      ...{ produces: false, flagRevision: '', flagHealth: 'ok', latchRevision: 0, inFlight: 0, confirmedBefore: 0 },
-      skewMs: 0,
-    })
+    stops.push(await standIn(app.ledger, side))
   }
 
   /** Every copy is gone from both sides. */
@@ -202,7 +201,6 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
       const legacy = await a.queue('legacy')
       await until(
         async () => {
-          await presence('target')
           const { gauges } = await a.ledger.snapshot()
           return gauges.waiting.target === 300 && (await legacy.counts()).parked === 0
         },
@@ -241,7 +239,6 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
       await slow.said('stopping')
       // the sweeper goes on with its move once the mover's lease is over; another one takes it back
       await until(async () => (await a.ledger.row('both'))?.state === 'open', 'it has arrived')
-      await presence('legacy')
       expect((await a.cutover.move('mail', BACK)).moved).toBe(1)
       await a.both()
       expect(await a.cutover.result('mail', 'both', { timeout: '20s' })).toEqual({ n: 1 })
