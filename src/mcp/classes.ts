@@ -31,7 +31,7 @@ export const FAILURE_CLASSES: Readonly<Record<ProbeFailure, FailureClass>> = Obj
     advice: 'see that a worker is there and not busy with jobs that came before',
   },
   'worker-went-down': {
-    meaning: 'a worker took the probe and was gone before it told an end',
+    meaning: 'a worker took the probe and did not bring it to an end',
     advice: "look at the worker's own log around that time",
   },
   'loop-blocked': {

@@ -78,7 +78,11 @@ function answered(error: unknown, { phase, transport }: Failed): Classified {
   const code = (error as { code?: unknown }).code
   if (phase === 'list' && code === METHOD_NOT_FOUND)
     return { failure: 'no-tools', message: 'it offers no tools at all' }
-  if (phase === 'spawn' && transport === 'sse' && !isNotAMessage(error)) return { failure: 'sse-no-endpoint', message }
+  if (phase === 'spawn' && transport === 'sse' && !isNotAMessage(error)) {
+    // what the library says when the other side hangs up
+    const ended = /undefined/.test(message)
+    return { failure: 'sse-no-endpoint', message: ended ? 'the event stream ended before it did' : message }
+  }
   return { failure: 'protocol-error', message }
 }
 

@@ -104,9 +104,10 @@ export class Connection {
     await this.#transport.close()
   }
 
-  /** Ends every request at once. */
+  /** Ends every request at once, and every try to connect again. */
   abort(): void {
     this.#abort.abort()
+    this.#transport.close().catch(() => {}) // there is nothing more to be told
   }
 }
 

@@ -83,23 +83,37 @@ class Probe {
   async run(): Promise<ProbeRecord> {
     const { server, id, name, place, deadlineMs } = this.#r
     this.#until = performance.now() + deadlineMs
-    // loading is not the server's time
-    const [sdk] = await Promise.all([loadSdk(), server.transport === 'stdio' ? StdioTransport.load() : undefined])
-    this.#sdk = sdk
-    this.#watchdog = await Watchdog.start({
-      mark: this.#mark,
-      crumbs: crumbFile(id, name, place),
-      deadlineAt: Date.now() + deadlineMs,
-    })
+    const loading = Promise.all([loadSdk(), server.transport === 'stdio' ? StdioTransport.load() : undefined])
+    const loaded = await within(loading, deadlineMs)
+    if (loaded === undefined) return this.#tooLate()
+    this.#sdk = loaded[0]
+    const left = this.#until - performance.now()
+    const options = { mark: this.#mark, crumbs: crumbFile(id, name, place), deadlineAt: Date.now() + left }
+    const watchdog = await Watchdog.start(options, left)
+    if (watchdog === undefined) return this.#tooLate()
+    this.#watchdog = watchdog
     this.#began = performance.now()
+    const sdk = this.#sdk
     this.#connection = new Connection({ server, sdk, mark: this.#watchdog.env })
-    await this.#through()
-    await this.#close()
     const { stdio } = this.#connection
+    try {
+      await this.#through()
+      await this.#close()
+    } catch (cause) {
+      await this.#watchdog.end(true) // whatever happened here, nothing of the server stays
+      throw cause
+    } finally {
+      this.#connection.abort()
+    }
     const exit = stdio?.exit // by itself: what comes now is killed
     const report = await this.#watchdog.end(this.#failure !== undefined)
     stdio?.release()
     return this.#judge(report, exit)
+  }
+
+  /** A machine that takes long to load the library, or to start a thread, says nothing of the server. */
+  #tooLate(): ProbeRecord {
+    return this.record('worker-never-picked-up', { hang: { sentence: TOO_LATE, details: [] } })
   }
 
   /** All phases up to the first that fails. */
@@ -107,14 +121,8 @@ class Probe {
     const connection = this.#connection
     const { client, stdio } = connection
     try {
-      // a machine that takes long to load the library says nothing of the server
-      if (performance.now() >= this.#until)
-        throw this.#failed('spawn', new ProbeError('worker-never-picked-up', TOO_LATE))
       await this.#phase('spawn', async () => {
-        const opening = connection.open()
-        // known before it is awaited: a process is there as soon as the call returned
-        queueMicrotask(() => this.#watchdog.child(stdio?.pid))
-        await opening
+        await connection.open()
         this.#watchdog.child(stdio?.pid)
       })
       const gone = connection.gone()
@@ -126,7 +134,7 @@ class Probe {
       const sample = sampleOf(this.#r.sample, tools)
       if (typeof sample === 'string') this.#sample = sample
       else if (sample !== undefined) {
-        this.#sample = sample.tool
+        this.#sample = sample.tool.slice(0, 100)
         await this.#phase('call', (ms) => this.#call(client, sample, ms), gone)
       }
     } catch (error) {
@@ -202,7 +210,6 @@ class Probe {
     const limitMs = Math.min(this.#r.timeouts.close, Math.max(100, this.#until - performance.now()))
     const began = performance.now()
     if (this.#failure !== undefined) {
-      this.#connection.abort()
       if (stdio !== undefined) await Promise.race([stdio.ended(), pause(EXIT_TOLD_MS)])
       return
     }
@@ -213,7 +220,6 @@ class Probe {
       if (stdio.pid !== undefined) terminate(stdio.pid)
       await Promise.race([stdio.ended(), pause(limitMs / 2)])
     }
-    this.#connection.abort()
     this.#note('close', performance.now() - began, stdio === undefined || stdio.exit !== undefined)
   }
 
@@ -266,9 +272,22 @@ class Probe {
   }
 }
 
-const TOO_LATE = 'its time was over before the server could be started'
+const TOO_LATE = 'Its time was over before the server could be started: this machine is too busy.'
 /** The exit of a server that is about to end is waited for this long, so that its code is known. */
 const EXIT_TOLD_MS = 50
+
+/** Undefined when it takes longer. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))

@@ -96,16 +96,17 @@ export interface Killed {
 }
 
 const KILL_MS = 1500
-const LOOK_MS = 20
+const LOOK_FIRST_MS = 10
+const LOOK_MOST_MS = 160
 
 /** Kills all of it and looks until nothing is left, for at most `withinMs`. */
 export async function killTree(tree: ProcessTree, withinMs = KILL_MS): Promise<Killed> {
   const found = tree.alive().length
   const until = performance.now() + withinMs
   let left = found
-  while (left > 0 && performance.now() < until) {
+  for (let pause = LOOK_FIRST_MS; left > 0 && performance.now() < until; pause = Math.min(LOOK_MOST_MS, pause * 2)) {
     tree.signal('SIGKILL')
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    await new Promise((resolve) => setTimeout(resolve, pause))
     left = tree.alive().length
   }
   return { found, left }

@@ -20,6 +20,8 @@ import { killTree, ProcessTree } from './process-tree.ts'
 import { type EndMessage, type Look, phaseAt, SLOT, type ThreadMessage, type WatchInput } from './watch-protocol.ts'
 
 const TICK_MS = 50
+/** Often at first, as what a server starts may leave it soon; the mark finds those that were not seen. */
+const SAMPLE_FIRST_MS = 300
 const SAMPLE_SLOW_MS = 250
 /** After a phase's end the main thread has this long to notice by itself. */
 const GRACE_MS = 150
@@ -50,7 +52,7 @@ async function tick(): Promise<void> {
 
 function sample(): void {
   const now = Date.now()
-  if (slot('pid') === 0 || now - sampledAt < (now - began < 1000 ? TICK_MS : SAMPLE_SLOW_MS)) return
+  if (slot('pid') === 0 || now - sampledAt < (now - began < SAMPLE_FIRST_MS ? TICK_MS : SAMPLE_SLOW_MS)) return
   sampledAt = now
   tree.setRoot(slot('pid'))
   tree.sample()

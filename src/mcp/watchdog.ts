@@ -69,14 +69,24 @@ export class Watchdog {
     this.#beat.unref()
   }
 
-  /** Resolves when the thread watches. */
-  static async start(options: WatchOptions): Promise<Watchdog> {
+  /** Resolves when the thread watches; undefined when it does not within `limitMs`. */
+  static async start(options: WatchOptions, limitMs: number): Promise<Watchdog | undefined> {
     const watchdog = new Watchdog(options)
-    await new Promise<void>((resolve, reject) => {
-      watchdog.#thread.once('message', () => resolve())
+    let timer: NodeJS.Timeout | undefined
+    const isUp = await new Promise<boolean>((resolve, reject) => {
+      timer = setTimeout(() => resolve(false), limitMs)
+      watchdog.#thread.once('message', () => resolve(true))
       watchdog.#thread.once('error', reject)
-    })
-    return watchdog
+    }).finally(() => clearTimeout(timer))
+    if (isUp) return watchdog
+    watchdog.#stop()
+    return undefined
+  }
+
+  #stop(): Promise<number> {
+    clearInterval(this.#beat)
+    this.#crumbs.remove()
+    return this.#thread.terminate()
   }
 
   enter(phase: McpPhase, limitMs: number): void {
@@ -125,10 +135,8 @@ export class Watchdog {
       this.#thread.ref()
       return await Promise.race([this.#report, late])
     } finally {
-      clearInterval(this.#beat)
-      // what they say is told by whoever asked for the end
-      this.#crumbs.remove()
-      await this.#thread.terminate()
+      // what the notes say is told by whoever asked for the end
+      await this.#stop()
     }
   }
 }

@@ -126,10 +126,14 @@ export async function startWorker(
     errors += chunk.toString()
   })
   const isGone = (): boolean => child.exitCode !== null || child.signalCode !== null
-  await until(() => {
-    if (isGone()) throw new Error(`the worker ended with ${child.exitCode ?? child.signalCode}: ${errors}`)
-    return out.includes('working')
-  }, 'a worker that works')
+  await until(
+    () => {
+      if (isGone()) throw new Error(`the worker ended with ${child.exitCode ?? child.signalCode}: ${errors}`)
+      return out.includes('working')
+    },
+    'a worker that works',
+    40_000,
+  )
   return {
     pid: child.pid ?? 0,
     said: () => out.split('\n'),
