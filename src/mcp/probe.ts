@@ -101,12 +101,13 @@ class Probe {
       await this.#close()
     } catch (cause) {
       await this.#watchdog.end(true) // whatever happened here, nothing of the server stays
-      throw cause
-    } finally {
       this.#connection.abort()
+      throw cause
     }
     const exit = stdio?.exit // by itself: what comes now is killed
     const report = await this.#watchdog.end(this.#failure !== undefined)
+    // only now: at the end of its input a server may go before it was looked at
+    this.#connection.abort()
     stdio?.release()
     return this.#judge(report, exit)
   }

@@ -25,7 +25,11 @@ const SAMPLE_FIRST_MS = 300
 const SAMPLE_SLOW_MS = 250
 /** After a phase's end the main thread has this long to notice by itself. */
 const GRACE_MS = 150
-const STACK_MS = 1000
+/** An event loop that was silent for less is busy, and does not stand still. */
+const STILL_MS = 1000
+/** How long the main thread's stack is waited for; less when the probe has to end. */
+const STACK_MS = 2500
+const STACK_LEAST_MS = 500
 
 const input = workerData as WatchInput
 const shared = new Float64Array(input.shared)
@@ -63,7 +67,7 @@ async function lookIfStill(): Promise<void> {
   const index = slot('phase')
   const ends = Math.min(index < 0 ? Number.POSITIVE_INFINITY : slot('phaseEnds'), input.deadlineAt)
   const silentMs = now - slot('beat')
-  if (looked.has(index) || now < ends + GRACE_MS || silentMs < GRACE_MS) return
+  if (looked.has(index) || now < ends + GRACE_MS || silentMs < STILL_MS) return
   looked.add(index)
   const phase = phaseAt(index) ?? 'none'
   const twin = phase === 'spawn' ? await twinOf(now - slot('phaseBegan')) : undefined
@@ -140,7 +144,8 @@ function mainStack(): Promise<readonly string[] | undefined> {
       session.disconnect() // also takes back a pause that was not reached: a worker must not stop later
       resolve(frames)
     }
-    const timer = setTimeout(() => done(undefined), STACK_MS)
+    const left = input.deadlineAt + STACK_LEAST_MS - Date.now()
+    const timer = setTimeout(() => done(undefined), Math.max(STACK_LEAST_MS, Math.min(STACK_MS, left)))
     const urls = new Map<string, string>()
     session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
     session.on('Debugger.paused', ({ params }) => {

@@ -145,7 +145,7 @@ describe.each([
       ...(await Promise.all([
         startWorker({ ...order, migration: 'blocked' }, { env: preload }),
         startWorker({ ...order, migration: 'no-sdk' }, { node: noSdk }),
-        startWorker({ ...order, migration: 'stands-still', trouble: 'busy', forMs: 2500 }),
+        startWorker({ ...order, migration: 'stands-still', trouble: 'busy', forMs: 4000 }),
         startWorker({ ...order, migration: 'dies', trouble: 'dies' }),
       ])),
     )

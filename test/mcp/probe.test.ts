@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { McpServerConfig } from '../../src/mcp/config.ts'
+import type { Duration } from '../../src/vocabulary/duration.ts'
 import type { ProbeClass } from '../../src/vocabulary/probe.ts'
 import type { Mode } from '../fixtures/mcp-server.ts'
 import { type HttpFixture, startHttpFixture } from '../support/mcp-http.ts'
@@ -170,7 +171,8 @@ describe('a server that does not', () => {
     ['/large', 'too-large', /more than 8 MB/],
   ]
   it.each(reached)('%s is %s', async (path, expected, where, type = 'http') => {
-    const timeouts = { ...QUICK, spawn: '500ms' } as const
+    const spawn: Duration = type === 'sse' ? '500ms' : TIMEOUTS.spawn
+    const timeouts = { ...(path === '/never' ? QUICK : TIMEOUTS), spawn }
     const found = await tryServer({ type, url: `${http.url}${path}`, timeouts })
     expect(found.hang?.sentence).toMatch(where)
     expect(found.class).toBe(expected)

@@ -53,7 +53,7 @@ const linesOf = ({ hang }: ProbeRecord, what: string): string =>
 
 describe('a worker whose event loop stands still', () => {
   it('in JavaScript: the stack of the main thread', async () => {
-    const found = await probeTroubled({ migration: 'inside', trouble: 'busy', forMs: 2500 })
+    const found = await probeTroubled({ migration: 'inside', trouble: 'busy', forMs: 4000 })
     expect(found.class).toBe('loop-blocked')
     expect(found.hang?.sentence).toMatch(
       /inside standsStill \(file:.*mcp-worker\.ts:\d+:\d+\) for \d\.\d s, in phase initialize/,
@@ -62,7 +62,7 @@ describe('a worker whose event loop stands still', () => {
   })
 
   it('in a synchronous call, with the preload: the call and from where', async () => {
-    const order = { migration: 'call', trouble: 'sync-call', forMs: 3500 } as const
+    const order = { migration: 'call', trouble: 'sync-call', forMs: 5000 } as const
     const found = await probeTroubled(order, { node: PRELOAD })
     expect(found.class).toBe('loop-blocked')
     expect(found.hang?.sentence).toContain('inside execFileSync("sleep")')
@@ -74,7 +74,7 @@ describe('a worker whose event loop stands still', () => {
   })
 
   it('in a synchronous call, without it: says how to know', async () => {
-    const found = await probeTroubled({ migration: 'bare-call', trouble: 'sync-call', forMs: 3500 })
+    const found = await probeTroubled({ migration: 'bare-call', trouble: 'sync-call', forMs: 5000 })
     expect(found.class).toBe('loop-blocked')
     expect(linesOf(found, 'the last call that starts a process')).toContain('--import cutover/preload')
   })
