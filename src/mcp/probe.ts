@@ -89,7 +89,7 @@ class Probe {
     this.#sdk = loaded[0]
     const left = this.#until - performance.now()
     const options = { mark: this.#mark, crumbs: crumbFile(id, name, place), deadlineAt: Date.now() + left }
-    const watchdog = await Watchdog.start(options, left)
+    const watchdog = await Watchdog.startWithin(left, options)
     if (watchdog === undefined) return this.#tooLate()
     this.#watchdog = watchdog
     this.#began = performance.now()

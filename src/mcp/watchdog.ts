@@ -17,6 +17,7 @@ import {
 const BEAT_MS = 25
 /** Killing takes at most 1.5 s, looking a little. */
 const END_MS = 1900
+const LONGEST_MS = 60_000
 
 export interface WatchOptions {
   /** Unique for this probe; all that the server starts carries it. */
@@ -69,8 +70,15 @@ export class Watchdog {
     this.#beat.unref()
   }
 
-  /** Resolves when the thread watches; undefined when it does not within `limitMs`. */
-  static async start(options: WatchOptions, limitMs: number): Promise<Watchdog | undefined> {
+  /** Resolves when the thread watches. */
+  static async start(options: WatchOptions): Promise<Watchdog> {
+    const watchdog = await Watchdog.startWithin(LONGEST_MS, options)
+    if (watchdog === undefined) throw new Error('the watching thread did not start')
+    return watchdog
+  }
+
+  /** Undefined when the thread does not watch within `limitMs`. */
+  static async startWithin(limitMs: number, options: WatchOptions): Promise<Watchdog | undefined> {
     const watchdog = new Watchdog(options)
     let timer: NodeJS.Timeout | undefined
     const isUp = await new Promise<boolean>((resolve, reject) => {
