@@ -66,20 +66,8 @@ function rows(
   migrations: readonly MigrationReport[],
   href: (migration: MigrationReport, at: number) => string,
 ): Markup {
-  const head = [
-    'Migration',
-    'verdict',
-    'target',
-    'shadow',
-    'jobs',
-    'lost',
-    'twice',
-    'failed',
-    'not finished',
-    'compared',
-    'differ',
-  ]
-  const text = new Set([0, 1])
+  const text = ['Migration', 'verdict']
+  const numeric = ['target', 'shadow', 'jobs', 'lost', 'twice', 'failed', 'unfinished', 'compared', 'differ']
   const row = (migration: MigrationReport, at: number): Markup => {
     const { name, verdict, dials, latch, jobs, comparisons } = migration
     const numbers: [shown: string, n: number][] = [
@@ -95,12 +83,12 @@ function rows(
       ].map((n): [string, number] => [formatCount(n), n]),
       [formatShare(comparisons.share), comparisons.share ?? -1],
     ]
-    return html`<tr><th scope="row" class="t"><a href="${href(migration, at)}">${foreign(name, 100)}</a></th><td class="t wide"><strong>${verdict.level}</strong>: ${verdict.text}</td>${numbers.map(
+    return html`<tr><th scope="row" class="t"><a href="${href(migration, at)}">${foreign(name, 100)}</a><span class="sentence quiet small">${verdict.text}</span></th><td class="t level ${verdict.level}"><b>${verdict.level}</b></td>${numbers.map(
       ([shown, n]) => html`<td class="n" data-n="${n}">${shown}</td>`,
     )}</tr>
 `
   }
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Migrations, table"><table class="sortable">
-<thead><tr>${head.map((title, at) => html`<th scope="col" class="${text.has(at) ? 't' : 'n'}">${title}</th>`)}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Migrations, table"><table class="sortable index">
+<thead><tr>${text.map((title) => html`<th scope="col" class="t">${title}</th>`)}${numeric.map((title) => html`<th scope="col" class="n">${title}</th>`)}</tr></thead>
 <tbody>${migrations.map(row)}</tbody></table></div>`
 }

@@ -63,7 +63,10 @@ th.t, td.t { text-align: left; }
 tbody th.t, td.time { white-space: nowrap; }
 th bdi, td bdi { white-space: normal; overflow-wrap: anywhere; }
 th.f, td.f { min-width: 7em; }
-td.wide { min-width: 16em; }
+td.wide { min-width: 14em; }
+td.level.ok { color: var(--ok); } td.level.look { color: var(--look); } td.level.broken { color: var(--bad); }
+main:has(.index):not(:has(article)), main:has(.index):not(:has(article)) + footer { max-width: 1240px; }
+.sentence { display: block; white-space: normal; min-width: 14em; }
 td.n, th.n { white-space: nowrap; }
 tr.part th { padding-left: 14px; color: var(--muted); }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; }
