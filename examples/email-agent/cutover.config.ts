@@ -14,6 +14,7 @@ import { embeddedQueue } from '../../adapters/queues/embedded/index.ts'
 import { CutoverError, defineConfig, type Side, type } from '../../src/index.ts'
 import { withoutLastLineBreaks } from './compare.ts'
 import { badKind, losing } from './demo/bad.ts'
+import { mcpConfig, mcpMode } from './demo/mcp.ts'
 import type { EmailJob, ParsedEmail, ParseEffects, ThreadEffects, ThreadPlace } from './types.ts'
 
 const env = process.env
@@ -74,13 +75,17 @@ const plan = env['EMAIL_AGENT_PLAN'] ?? join(import.meta.dirname, '../../migrati
 
 const threadTarget = losing(queue('target', 'thread-email'), badKind(env))
 
+const mcp = mcpMode(env)
+
 export default defineConfig({
   namespace: 'email-agent',
   ledger: redisUrl ? redisLedger({ url: redisUrl, prefix }) : sqliteLedger({ path: join(folder, 'ledger.db') }),
   flags: fileFlags({ path: join(folder, 'cutover.flags.yaml') }),
+  ...(mcp === undefined ? {} : { mcp: mcpConfig(mcp, folder) }),
   migrations: {
     'parse-email': {
       ...times,
+      mcp: [],
       plan,
       payload: type<EmailJob>(),
       result: type<ParsedEmail>(),

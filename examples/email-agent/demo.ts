@@ -8,7 +8,9 @@ import { CutoverError, isCutoverError } from '../../src/index.ts'
 import { BAD_VARIABLE } from './demo/bad.ts'
 import { DemoFailure } from './demo/failure.ts'
 import { makeFolder } from './demo/folder.ts'
+import { MCP_VARIABLE, type McpMode } from './demo/mcp.ts'
 import { type DemoOptions, parseOptions } from './demo/options.ts'
+import type { RunOptions } from './demo/run.ts'
 import { planFor, shortPlan } from './demo/short-plan.ts'
 import { STORE_VARIABLE } from './store.ts'
 
@@ -28,15 +30,22 @@ async function main(argv: readonly string[]): Promise<number> {
   const folder = makeFolder(options.work)
   const prefix = `demo-${randomBytes(3).toString('hex')}`
   writePlan(folder, options)
+  const blocker = options.mcp ? await blockerFor(folder) : undefined
   Object.assign(process.env, environment(options, folder, prefix))
+  if (options.mcp) process.env[MCP_VARIABLE] = modeOf(blocker)
   const say = options.json ? (): void => {} : tell
   say(introduction(options, folder))
-  return await run(options, { folder, prefix, say })
+  return await run(options, { folder, prefix, say, blocker })
 }
 
 async function run(
   options: DemoOptions,
-  { folder, prefix, say }: { folder: string; prefix: string; say: (text: string) => void },
+  {
+    folder,
+    prefix,
+    say,
+    blocker,
+  }: { folder: string; prefix: string; say: (text: string) => void; blocker: string | undefined },
 ): Promise<number> {
   const stop = new AbortController()
   let endAll = (): void => {}
@@ -66,13 +75,16 @@ async function run(
     const shared = { input, json, prefix, folder, env: { ...process.env }, signal: stop.signal, onChildren }
     const { planOutcome, runPlan } = await import('./demo/plan-run.ts')
     const byPlan = options.plan ? await runPlan({ ...shared, bad, say: (line) => say(`${line}\n`) }) : undefined
-    const result = byPlan ?? (await runDemo({ ...shared, jobs }))
+    const looks = options.mcp ? await mcpRun({ json, blocker, signal: stop.signal }) : {}
+    const result = byPlan ?? (await runDemo({ ...shared, jobs, ...looks }))
     const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
     const width = process.stdout.columns || 100
     if (json) out(jsonReport(result.model))
     else {
       const last = byPlan === undefined ? outcomeText(result, jobs) : planOutcome(byPlan)
-      out(`\n${textReport(result.model, { colours, width })}\n${last}`)
+      out(`\n${textReport(result.model, { colours, width })}\n`)
+      if (options.mcp) out(`${(await import('./demo/mcp-look.ts')).toolsText(result.model)}\n`)
+      out(last)
     }
     const page = join(folder, 'report.html')
     writeFileSync(page, await htmlReport(result.model))
@@ -88,6 +100,34 @@ async function run(
     if (!stop.signal.aborted) throw error
     say(`Stopped before the end. ${leftovers(options, folder, prefix)}`)
     return stop.signal.reason === 'SIGTERM' ? 143 : 130
+  }
+}
+
+async function blockerFor(folder: string): Promise<string | undefined> {
+  return (await import('./demo/blocked.ts')).buildBlocker(folder)
+}
+
+function modeOf(blocker: string | undefined): McpMode {
+  return blocker === undefined ? 'guarded' : 'blocked'
+}
+
+/** Legacy's worker gets the library that blocks; before the first e-mail the servers are probed. */
+async function mcpRun(how: {
+  readonly json: boolean
+  readonly blocker: string | undefined
+  readonly signal: AbortSignal
+}): Promise<Pick<RunOptions, 'envOf' | 'onWorking'>> {
+  const { json, blocker, signal } = how
+  const [{ probeServers }, { default: config }] = await Promise.all([
+    import('./demo/mcp-look.ts'),
+    import('./cutover.config.ts'),
+  ])
+  return {
+    ...(blocker === undefined ? {} : { envOf: { 'legacy-worker': { LD_PRELOAD: blocker } } }),
+    onWorking: async ({ ledger, say }) => {
+      const matrix = await probeServers({ config, ledger, signal }, say)
+      if (!json) say(`The MCP servers, as each place reaches them:\n\n${matrix}`)
+    },
   }
 }
 
@@ -114,12 +154,13 @@ function writePlan(folder: string, { queues, plan }: DemoOptions): void {
   writeFileSync(join(folder, PLAN), plan ? shortPlan(own) : own)
 }
 
-function introduction({ jobs, queues, redisShown, plan, bad }: DemoOptions, folder: string): string {
+function introduction({ jobs, queues, redisShown, plan, bad, mcp }: DemoOptions, folder: string): string {
   const here = relative('', folder)
   const variables = [
     `EMAIL_AGENT_FOLDER=${here}`,
     `EMAIL_AGENT_PLAN=${join(here, PLAN)}`,
     ...(plan ? ['EMAIL_AGENT_HURRY=1'] : []),
+    ...(mcp ? [`${MCP_VARIABLE}=${process.env[MCP_VARIABLE]}`] : []),
     ...(redisShown === undefined
       ? []
       : [
@@ -135,12 +176,19 @@ function introduction({ jobs, queues, redisShown, plan, bad }: DemoOptions, fold
     plan
       ? `Two migrations, from ${legacy} to ${target}, each by its plan (${join(here, PLAN)})${bad === undefined ? '' : `; bad: ${bad}`}; a producer, two workers and two controllers, each a process.`
       : `Two migrations of ${jobs} jobs each, from ${legacy} to ${target}; a producer and two workers, each a process.`,
+    ...(mcp ? [mcpIntroduction()] : []),
     `Files: ${here} (pids.json: whom to kill -9 if you like; *.log: what they say)`,
     'From another terminal, while it runs:',
     `  ${variables.join(' ')} npx node ${cli} status ${plan ? 'thread-email --watch ' : ''}--config ${config}`,
     '',
     '',
   ].join('\n')
+}
+
+function mcpIntroduction(): string {
+  return process.env[MCP_VARIABLE] === 'blocked'
+    ? 'thread-email uses two MCP servers; in legacy’s worker a preloaded library lets no child process reach exec.'
+    : 'thread-email uses two MCP servers; in legacy’s worker a guard keeps them off (no C compiler, or no Linux, to block a spawn).'
 }
 
 function leftovers({ redis }: DemoOptions, folder: string, prefix: string): string {

@@ -4,6 +4,7 @@
 import { CutoverError, isCutoverError } from '../../src/index.ts'
 import { type EmailAgent, openEmailAgent } from './application.ts'
 import { badKind, spoiled } from './demo/bad.ts'
+import { mcpMode, withTools } from './demo/mcp.ts'
 import type { FromChild } from './demo/messages.ts'
 import { produce } from './demo/producer.ts'
 import { stream } from './demo/stream.ts'
@@ -43,7 +44,9 @@ async function work(agent: EmailAgent, side: string | undefined): Promise<void> 
   if (side === 'legacy') await agent.work('parse-email', side, parseEmailLegacy, options)
   else if (side === 'target') await agent.work('parse-email', side, parseEmailTarget, options)
   else throw new CutoverError('usage', `"${side ?? ''}" is not a side; allowed: legacy, target`)
-  await agent.work('thread-email', side, spoiled(threadEmail, badKind(process.env)), options)
+  const thread = spoiled(threadEmail, badKind(process.env))
+  const threads = mcpMode(process.env) === undefined ? thread : withTools(thread)
+  await agent.work('thread-email', side, threads, options)
   tell({ kind: 'ready' })
 }
 

@@ -18,6 +18,8 @@ const STOP_MS = 8000
 export interface ChildrenOptions {
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
+  /** Added to the environment of a role. */
+  readonly envOf?: Readonly<Record<string, NodeJS.ProcessEnv>>
   /** Name → arguments of `process.ts`. */
   readonly roles: Readonly<Record<string, readonly string[]>>
   /** What runs for a role in place of `process.ts`; one that ends with 0 has done what it was to do. */
@@ -72,7 +74,8 @@ export class Children {
   }
 
   #start(kept: Kept): void {
-    const { folder, env, onMessage, onDeath } = this.#options
+    const { folder, env: shared, envOf, onMessage, onDeath } = this.#options
+    const env = { ...shared, ...envOf?.[kept.role] }
     const log = openSync(this.#logOf(kept), 'a')
     const program = this.#options.programs?.[kept.role]
     const child = spawn(process.execPath, [program ?? PROCESS, ...kept.args], {

@@ -19,6 +19,8 @@ export interface DemoOptions {
   readonly plan: boolean
   /** With `plan`: what is wrong with the version on target. */
   readonly bad: BadKind | undefined
+  /** Handlers use MCP servers, and legacy's environment blocks their start. */
+  readonly mcp: boolean
   /** `redis` as it may be shown. */
   readonly redisShown: string | undefined
   /** Folder for the run's files; undefined: a fresh one. */
@@ -52,6 +54,7 @@ export function parseOptions(
     .option('--work <dir>', 'empty folder for the files of this run; a fresh one in .cutover unless given')
     .option('--plan', "drive the repository's migration-plan.md, with soaks of seconds; up to four minutes")
     .option('--bad <kind>', `with --plan: what is wrong on target, ${BAD_KINDS.join(', ')}; it is sent back`)
+    .option('--mcp', "the agent uses two MCP servers, and in legacy's environment a child process cannot be created")
     .option('--json', 'print the report model, and nothing else')
     .configureHelp({ helpWidth: 100, optionDescription: ({ description }) => description })
     .showHelpAfterError('npm run demo -- --help tells the options')
@@ -68,7 +71,7 @@ export function parseOptions(
 }
 
 function checked(given: Record<string, unknown>): DemoOptions {
-  const { input, jobs, queues, redis, work, json, plan, bad } = given as Record<string, string | undefined>
+  const { input, jobs, queues, redis, work, json, plan, bad, mcp } = given as Record<string, string | undefined>
   if (!/^[1-9]\d{0,6}$/.test(jobs ?? '')) refuse(`--jobs: "${jobs}" is not a number of jobs; 1 to 9999999`)
   const kinds = (queues ?? '').split(',').map((kind) => kind.trim())
   if (kinds.length !== 2 || kinds.some((kind) => !QUEUES.includes(kind))) {
@@ -85,6 +88,7 @@ function checked(given: Record<string, unknown>): DemoOptions {
   const kind = BAD_KINDS.find((each) => each === bad)
   if (bad !== undefined && kind === undefined) refuse(`--bad: "${bad}" is none of ${BAD_KINDS.join(', ')}`)
   if (bad !== undefined && plan === undefined) refuse('--bad shows a rollback of the plan; add --plan')
+  if (mcp !== undefined && plan !== undefined) refuse('--mcp and --plan are two demos; choose one')
   return {
     input: resolve(input ?? SAMPLES),
     jobs: Number(jobs),
@@ -94,6 +98,7 @@ function checked(given: Record<string, unknown>): DemoOptions {
     work: work === undefined ? undefined : resolve(work),
     json: json !== undefined,
     plan: plan !== undefined,
+    mcp: mcp !== undefined,
     bad: kind,
   }
 }

@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ReportModel } from '../../../src/index.ts'
+import type { Ledger } from '../../../src/ports/ledger.ts'
 import { type EmailAgent, openEmailAgent } from '../application.ts'
 import { checkLog, type LogCheck } from '../check-log.ts'
 import config from '../cutover.config.ts'
@@ -23,6 +24,10 @@ export interface RunOptions {
   readonly prefix: string
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
+  /** Added to the environment of a role. */
+  readonly envOf?: Readonly<Record<string, NodeJS.ProcessEnv>>
+  /** When both workers work, before the first e-mail is sent. */
+  readonly onWorking?: (how: { readonly ledger: Ledger; readonly say: (line: string) => void }) => Promise<void>
   /** Aborts: end in order, as soon as possible. */
   readonly signal: AbortSignal
   /** Hears how to end all processes at once. */
@@ -59,6 +64,11 @@ export async function runDemo(options: RunOptions): Promise<RunResult> {
     run = new Run(agent, options)
     await turn(STAGES[0]!)
     run.children.start()
+    if (options.onWorking !== undefined) {
+      const { progress } = run
+      await Promise.race([run.working, run.children.failed])
+      await options.onWorking({ ledger, say: (line) => progress.say(line) })
+    }
     for (const stage of STAGES) {
       await turn(stage)
       await run.send(stage)
@@ -92,6 +102,10 @@ async function checkAll({ folder, ...run }: RunOptions): Promise<RunResult['chec
 class Run {
   readonly children: Children
   readonly progress: Progress
+  /** Both workers have told that they work. */
+  readonly working: Promise<void>
+  #isWorking: () => void = () => {}
+  readonly #ready = new Set<string>()
   readonly #agent: EmailAgent
   readonly #o: RunOptions
   readonly #perTick: number
@@ -106,12 +120,16 @@ class Run {
   constructor(agent: EmailAgent, options: RunOptions) {
     this.#agent = agent
     this.#o = options
-    const { input, jobs, prefix, json, folder, env } = options
+    const { input, jobs, prefix, json, folder, env, envOf } = options
+    this.working = new Promise((resolve) => {
+      this.#isWorking = resolve
+    })
     this.#perTick = Math.max(SLOWEST_PER_SECOND, jobs / LONGEST_SENDING_S) * (TICK_MS / 1000)
     this.progress = createProgress({ json, total: MIGRATIONS.length * jobs })
     this.children = new Children({
       folder,
       env,
+      ...(envOf === undefined ? {} : { envOf }),
       roles: {
         'legacy-worker': ['worker', 'legacy'],
         'target-worker': ['worker', 'target'],
@@ -125,7 +143,10 @@ class Run {
 
   #hear(role: string, message: FromChild): void {
     if (message.kind === 'sent') this.#position = Math.max(this.#position, message.position)
-    if (message.kind === 'ready' && role === 'producer') this.#go()
+    if (message.kind !== 'ready') return
+    if (role === 'producer') this.#go()
+    this.#ready.add(role)
+    if (this.#ready.has('legacy-worker') && this.#ready.has('target-worker')) this.#isWorking()
   }
 
   #go(): void {
