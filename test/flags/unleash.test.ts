@@ -186,6 +186,7 @@ describe.skipIf(!there)('doubts, with a real server', () => {
       await until(() => flags.health().state === wanted, `health says ${wanted}`, 20_000)
       expect(ask(flags, 'live')).toEqual({ route: 'target', reason: 'flag' })
       expect(flags.health().message).toContain('the last good values are kept until maxStale')
+      expect(problems(flags, 'live')).toContain(id)
       await mend()
       await until(() => flags.health().state === 'ok', 'it is well again')
       expect(ask(flags, 'live')).toEqual({ route: 'target', reason: 'flag' })
@@ -196,7 +197,7 @@ describe.skipIf(!there)('doubts, with a real server', () => {
       proxy.tamper = cut
       await until(() => ask(flags, 'live').reason === 'flag-stale', 'the values are stale')
       expect(ask(flags, 'live').route).toBe('legacy')
-      expect(problems(flags, 'live')).toEqual(['stale'])
+      expect(problems(flags, 'live')[0]).toBe('stale')
       proxy.tamper = undefined
       await until(() => ask(flags, 'live').reason === 'flag', 'the values are fresh')
     })
@@ -215,7 +216,7 @@ describe.skipIf(!there)('doubts, with a real server', () => {
       proxy.tamper = cut
       const flags = await source(['live'])
       expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-error' })
-      expect(problems(flags, 'live')).toEqual(['down-at-start'])
+      expect(problems(flags, 'live')[0]).toBe('down-at-start')
       proxy.tamper = undefined
       await until(() => ask(flags, 'live').reason === 'flag', 'the values are there')
     })

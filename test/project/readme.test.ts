@@ -107,16 +107,21 @@ describe('the package', () => {
       `import { bullmq } from 'cutover/queues/bullmq'
        import { beeQueue } from 'cutover/queues/bee-queue'
        import { redisLedger } from 'cutover/ledgers/redis'
+       import { openFeatureFlags } from 'cutover/flags/openfeature'
        const opened = [
          bullmq({ queue: 'a' }).create(),
          beeQueue({ queue: 'a' }).create(),
          redisLedger({ url: 'redis://127.0.0.1:1' }).create({ namespace: 'a' }),
        ]
+       const flags = openFeatureFlags({ domain: '' }).create({ flags: ['a'] })
+       await flags.ready().catch((error) => console.log(error.code, error.message))
+       await flags.close()
        for (const part of opened) await part.open().catch((error) => console.log(error.code, error.message))`,
     )
     const { stdout, stderr } = await run('node', ['adapters.mjs'], { cwd: folder })
     expect(stderr).toBe('')
     expect(stdout.trim().split('\n')).toEqual([
+      'adapter-missing flags through OpenFeature need its SDK; run: npm install @openfeature/server-sdk @openfeature/core',
       'adapter-missing bullmq: the library cannot be loaded; run: npm install bullmq ioredis',
       'adapter-missing bee-queue: the library cannot be loaded; run: npm install bee-queue',
       'adapter-missing the Redis ledger needs ioredis: npm install ioredis',

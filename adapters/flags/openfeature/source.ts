@@ -246,9 +246,10 @@ export class OpenFeatureSource implements FlagSource {
   async close(): Promise<void> {
     this.#stop.abort()
     this.#listeners.clear()
+    if (this.#client === undefined) return await this.#loop
     const { OpenFeature, NOOP_PROVIDER, ServerProviderEvents: Events } = await importLibrary()
     for (const event of [Events.Ready, Events.ConfigurationChanged, Events.Stale, Events.Error]) {
-      this.#client?.removeHandler(event, this.#onEvent)
+      this.#client.removeHandler(event, this.#onEvent)
     }
     await this.#loop
     // another provider in its place closes the one that was made for this domain

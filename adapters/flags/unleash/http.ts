@@ -27,6 +27,8 @@ export interface Reply {
 export class ChannelFault extends Error {
   override readonly name = 'ChannelFault'
   readonly state: 'refused' | 'unreachable' | 'broken'
+  /** What the state does not say: no answer in time, or one from before the last. */
+  readonly kind: 'silent' | 'backwards' | undefined
   /** The HTTP status, where there was one. */
   readonly status: number | undefined
   /** The server asked to wait this long, ms. */
@@ -35,10 +37,11 @@ export class ChannelFault extends Error {
   constructor(
     state: ChannelFault['state'],
     message: string,
-    more: { status?: number; retryAfterMs?: number; cause?: unknown } = {},
+    more: { kind?: 'silent' | 'backwards'; status?: number; retryAfterMs?: number; cause?: unknown } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause })
     this.state = state
+    this.kind = more.kind
     this.status = more.status
     this.retryAfterMs = more.retryAfterMs
   }
@@ -118,7 +121,7 @@ function withoutSecrets(location: string): string {
 
 function unreachable({ url, timeoutMs, token }: Question, timeout: AbortSignal, cause: unknown): ChannelFault {
   if (timeout.aborted) {
-    return new ChannelFault('unreachable', `${url} has not answered within ${timeoutMs} ms`, { cause })
+    return new ChannelFault('unreachable', `${url} has not answered within ${timeoutMs} ms`, { kind: 'silent', cause })
   }
   const why = scrub(reasonOf(cause), token)
   const tls = /CERT|SSL|TLS|SIGNED|EPROTO/i.test(why)

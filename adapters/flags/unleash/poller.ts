@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FlagHealth } from '../../../src/ports/flags.ts'
 import { isCutoverError } from '../../../src/vocabulary/errors.ts'
 import { type Answer, parseAnswer } from './answer.ts'
-import { findingOf } from './doubts.ts'
+import { type DoubtId, findingOf } from './doubts.ts'
 import { ask, ChannelFault, faultOf } from './http.ts'
 import { scrub, type Token } from './tokens.ts'
 
@@ -67,6 +67,13 @@ export class Poller {
   }
   get message(): string | undefined {
     return this.#message
+  }
+  /** What is wrong with the channel now, as a doubt of the table. */
+  get doubt(): DoubtId | undefined {
+    if (this.#state === 'ok' || this.#state === 'starting') return undefined
+    if (this.#fault?.kind !== undefined) return this.#fault.kind
+    if (this.#state === 'refused') return 'refused'
+    return this.#state === 'unreachable' ? 'unreachable' : 'malformed'
   }
 
   /** Resolves when the first question was answered or failed, at the latest after three seconds. */
@@ -136,7 +143,7 @@ export class Poller {
     const seen = this.#etag === null ? undefined : this.#answer?.revision
     if (seen !== undefined && answer.revision !== undefined && answer.revision < seen) {
       const { text, advice } = findingOf('backwards', `revision ${answer.revision} after ${seen}`)
-      throw new ChannelFault('broken', `${url}: ${text}; ${advice}`)
+      throw new ChannelFault('broken', `${url}: ${text}; ${advice}`, { kind: 'backwards' })
     }
     this.#etag = etag ?? '"none"'
     return answer

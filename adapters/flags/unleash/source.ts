@@ -125,9 +125,11 @@ export class UnleashFlagSource implements FlagSource {
   }
 
   inspect({ flag, flagKind }: Omit<FlagQuestion, 'key'>): readonly FlagFinding[] {
-    const { answer, ageMs, state } = this.#poller
-    if (answer === undefined) return state === 'unreachable' ? [findingOf('down-at-start')] : []
-    const found: FlagFinding[] = ageMs <= this.#settings.maxStaleMs ? [] : [findingOf('stale')]
+    const { answer, ageMs, doubt: channel } = this.#poller
+    const found = channel === undefined ? [] : [findingOf(channel)]
+    if (answer === undefined)
+      return channel === 'unreachable' || channel === 'silent' ? [findingOf('down-at-start'), ...found] : found
+    if (!(ageMs <= this.#settings.maxStaleMs)) found.unshift(findingOf('stale'))
     if (answer.flags.size === 0) return [...found, findingOf('no-features')]
     const sticky = this.#stickyOn
     const faults = faultsOf(answer.flags.get(flag), { flagKind, sticky })
