@@ -15,6 +15,7 @@ import {
   controlOf,
   counted,
   countsOf,
+  eventually,
   failure,
   finishOf,
   HOUR,
@@ -33,6 +34,9 @@ import { judged } from './row-cases.ts'
 
 const DAY = 24 * HOUR
 const CLOSED = SETTINGS.deadlineMs + SETTINGS.slackMs + 2 * SETTINGS.bucketMs
+
+/** Buckets that stay open long enough for what is to be counted in them, and close while a test waits. */
+const CLOSING = { bucketMs: 100, slackMs: 100, deadlineMs: 3000 }
 
 type Which = CompareRequest['which']
 
@@ -143,9 +147,8 @@ export function gateCountsContract(bench: () => LedgerBench): void {
         ]),
       )
 
-    it('are filed as what is counted, apart for closed and open buckets', async () => {
-      // due so long ago that the bucket closes while we look
-      const m = bench().migration({ bucketMs: 100, slackMs: 100, deadlineMs: 1500 })
+    it('are filed as what is counted, apart for closed and open buckets', { timeout: 30_000 }, async () => {
+      const m = bench().migration(CLOSING)
       await m.pin([
         pinOf('key', { keySlot: 1 }),
         pinOf('again', { keySlot: 1 }),
@@ -164,7 +167,6 @@ export function gateCountsContract(bench: () => LedgerBench): void {
         'run.primary.legacy of-day open': { 903: 1 },
         'run.primary.legacy late closed': { 904: 1 },
       })
-      await new Promise((resolve) => setTimeout(resolve, 1800))
       const closed = {
         'run.primary.legacy of-key closed': { 900: 1 },
         'run.primary.legacy again closed': { 901: 1 },
@@ -172,6 +174,12 @@ export function gateCountsContract(bench: () => LedgerBench): void {
         'run.primary.legacy of-day open': { 903: 1 },
         'run.primary.legacy late closed': { 904: 1 },
       }
+      const names = (snapshot: Snapshot): string => Object.keys(histogramsOf(snapshot)).sort().join()
+      await eventually(
+        () => m.snapshot(),
+        (snapshot) => names(snapshot) === Object.keys(closed).sort().join(),
+        15_000,
+      )
       expect(histogramsOf(await m.snapshot())).toEqual(closed)
       await m.compact()
       expect(histogramsOf(await m.snapshot())).toEqual(closed)
@@ -184,8 +192,10 @@ export function gateCountsContract(bench: () => LedgerBench): void {
       }
     })
 
-    it('of pairs are counted at every edge, for the ratios of their epoch, once both are there', async () => {
-      const m = bench().migration({ deadlineMs: 50, slackMs: 0, bucketMs: 50 })
+    it('of pairs are counted at every edge, for the ratios of their epoch, once both are there', {
+      timeout: 30_000,
+    }, async () => {
+      const m = bench().migration(CLOSING)
       const first = {
         dials: { target: 0, shadow: 1, control: 0 },
         flagRevision: '1',
@@ -211,7 +221,13 @@ export function gateCountsContract(bench: () => LedgerBench): void {
       await m.finish(['ignored', 'untimed'].flatMap((id) => [finishOf(id), shadowOf(id)]))
       await m.compare([{ id: 'ignored', which: 'pair', comparison: IGNORED, times: { legacy: 1, target: 1 } }])
       await m.compare([{ id: 'untimed', which: 'pair', comparison: MATCHED }])
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      const n = ({ pairTimes }: Snapshot): number =>
+        pairTimes.reduce((sum, { legacy }) => sum + [...legacy.values()].reduce((a, b) => a + b, 0), 0)
+      await eventually(
+        () => m.snapshot(),
+        (snapshot) => n(snapshot) >= 9,
+        15_000,
+      )
       for (let twice = 0; twice < 2; twice++) {
         const { pairTimes } = await m.snapshot()
         expect(pairTimes.map(({ epoch, ratio, family }) => [epoch, ratio, family]).sort()).toEqual([
