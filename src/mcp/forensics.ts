@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Call } from './calls.ts'
 import { callFile } from './crumbs.ts'
-import { commandName, HAS_PROC, type Proc, procOf, read, runsTheSame, waitsIn } from './proc.ts'
+import { commandName, HAS_PROC, type Proc, procOf, read, runsTheSame, TICKS, waitsIn } from './proc.ts'
 
 /** A heading and its lines. */
 export interface Detail {
@@ -55,8 +55,6 @@ function signalsOf(pid: number): { blocked: readonly string[]; ignored: readonly
   return { blocked: named('SigBlk'), ignored: named('SigIgn').filter((name) => name !== 'SIGPIPE') }
 }
 
-/** Ticks a second in which `/proc` counts start times; 100 on every Linux that Node runs on. */
-const TICKS = 100
 const TICKS_SLACK = 10
 
 /**

@@ -6,7 +6,7 @@ import type { PresenceRecord } from '../ports/ledger.ts'
 import type { ProbeRecord } from '../vocabulary/probe.ts'
 import { Crumbs, crumbFile, readCrumbs } from './crumbs.ts'
 import { currentCall, type Detail, describeCall, describeProcess, mainThreadWait } from './forensics.ts'
-import { allProcs, hasMark, procOf } from './proc.ts'
+import { allProcs, hasMark, procOf, startOf } from './proc.ts'
 import { killTree, MARK, ProcessTree } from './process-tree.ts'
 
 /** Of a worker that took its probe and told no end. */
@@ -59,6 +59,24 @@ function judgeSilence(told: ProbeRecord, live: readonly PresenceRecord[]): Pick<
     },
   }
 }
+
+/** Whether a process on this machine that has sent no heartbeat is alive, and no other one with the same number. */
+export function isStillThere({ pid, host, startedAt }: PresenceRecord): boolean {
+  if (host !== hostname()) return false
+  const since = startOf(pid)
+  return since !== undefined && since <= startedAt + CLOCKS_MS
+}
+
+/** Of a worker that was silent before its probe came, and does not take it. */
+export function standsStill(worker: PresenceRecord): Pick<ProbeRecord, 'class' | 'hang'> {
+  const { pid, at } = worker
+  const since = `its last heartbeat was ${secondsSince(at)} s ago`
+  const sentence = `The worker's event loop (pid ${pid}) stands still: its process is there, ${since}, and it did not take the probe.`
+  return { class: 'loop-blocked', hang: { sentence, details: lookAtWorker(worker) } }
+}
+
+/** The ledger's clock and this machine's may differ. */
+const CLOCKS_MS = 60_000
 
 function lastStep(crumbs: readonly { readonly what: string }[]): string {
   const last = crumbs.findLast(({ what }) => what.startsWith('begins '))

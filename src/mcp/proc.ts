@@ -87,6 +87,18 @@ export function isAlive({ pid, started }: Pick<Proc, 'pid' | 'started'>): boolea
   return now !== undefined && now.started === started && now.state !== 'Z' && now.state !== 'X'
 }
 
+/** Ticks a second in which `/proc` counts start times; 100 on every Linux that Node runs on. */
+export const TICKS = 100
+
+/** When it started, ms since 1970; 0 where that cannot be had; undefined when it is gone. */
+export function startOf(pid: number): number | undefined {
+  const proc = procOf(pid)
+  if (proc === undefined || proc.state === 'Z' || proc.state === 'X') return undefined
+  if (!HAS_PROC) return 0
+  const uptime = Number((read('/proc/uptime') ?? '').split(' ')[0])
+  return Date.now() - (uptime - Number(proc.started) / TICKS) * 1000
+}
+
 export function commandLine(pid: number): string | undefined {
   return HAS_PROC ? read(`/proc/${pid}/cmdline`) : undefined
 }

@@ -9,7 +9,7 @@ import { SIDES, type Side } from '../vocabulary/job.ts'
 import type { ProbePlace, ProbeRecord } from '../vocabulary/probe.ts'
 import { probeBaseline } from './baseline.ts'
 import type { McpServerSettings } from './config.ts'
-import { lookAtSilence, lookAtWorker, reap } from './outside.ts'
+import { isStillThere, lookAtSilence, lookAtWorker, reap, standsStill } from './outside.ts'
 import { notTried } from './worker-probe.ts'
 
 export interface RoundOptions {
@@ -53,7 +53,9 @@ async function probeWorker(side: Side, options: RoundOptions): Promise<ProbeReco
   const { id, server, deadlineMs, ledger } = options
   const began = performance.now()
   const base = { id, server: server.name, place: side, ms: 0, phases: [] } as const
-  const live = (await ledger.presence()).filter(({ gone, works }) => !gone && works[side] !== undefined)
+  const workers = (await ledger.presence()).filter(({ works }) => works[side] !== undefined)
+  // one that closed in order works on nothing; one that fell silent and is there may go on, or stands still
+  const live = workers.filter((worker) => !worker.gone || isStillThere(worker))
   if (live.length === 0) return { ...base, ...notTried('worker-never-picked-up', `no worker of ${side} is there`) }
   const queue = await options.queue(side)
   const { now } = await ledger.control()
@@ -107,6 +109,8 @@ async function neverTaken(
 ): Promise<Pick<ProbeRecord, 'class' | 'hang'>> {
   const place = await takeBack(queue, backendId)
   const { waiting, running } = await queue.counts()
+  const silent = live.find((worker) => worker.gone)
+  if (silent !== undefined && live.every(({ gone }) => gone)) return standsStill(silent)
   const there = `${live.length} live worker${live.length === 1 ? '' : 's'} of ${side}`
   const sentence = `No worker took the probe before its deadline, though there is ${there}.`
   const looked = live.slice(0, 3).map((worker) => lookAtWorker(worker))

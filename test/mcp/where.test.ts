@@ -12,7 +12,7 @@ import { MARK } from '../../src/mcp/process-tree.ts'
 import { newId } from '../../src/vocabulary/ids.ts'
 import type { ProbeRecord } from '../../src/vocabulary/probe.ts'
 import type { Mode } from '../fixtures/mcp-server.ts'
-import type { Place } from '../support/app.ts'
+import { type Place, until } from '../support/app.ts'
 import { mcpConfig, openProber, type Prober } from '../support/mcp-app.ts'
 import { fixture, settle, startWorker, TIMEOUTS } from '../support/mcp-kit.ts'
 import type { WorkerOrder } from '../support/mcp-worker.ts'
@@ -25,7 +25,7 @@ let place: Place & { folder: string }
 let prober: Prober
 beforeAll(async () => {
   place = { folder: mkdtempSync(join(tmpdir(), 'cutover-where-')), files: 'apart' }
-  prober = await openProber(mcpConfig(place, ['inside', 'call', 'bare-call', 'outside'], { servers }))
+  prober = await openProber(mcpConfig(place, ['inside', 'call', 'bare-call', 'outside', 'before'], { servers }))
 })
 afterAll(async () => {
   await prober?.close()
@@ -89,6 +89,29 @@ describe('a worker whose event loop stands still', () => {
     expect(linesOf(found, 'its breadcrumbs')).toMatch(/begins spawn\nended spawn\nbegins initialize/)
     expect(allProcs().filter(({ pid }) => hasMark(pid, `${MARK}=${found.id}-stops-legacy`))).toEqual([])
   })
+})
+
+it('a worker that stood still before its probe came', async () => {
+  const order = { migration: 'before', trouble: 'busy', forMs: 120_000 } as const
+  const worker = await startWorker({ ...order, place, servers }, { node: PRELOAD })
+  try {
+    process.kill(worker.pid, 'SIGUSR2')
+    const isSilent = async () => (await prober.ledger('before').presence()).every(({ gone }) => gone)
+    await until(isSilent, 'it sends no heartbeat', 30_000)
+    const [found] = await prober.probe('before', 'stops', ['legacy'], 1500)
+    expect(found?.class).toBe('loop-blocked')
+    expect(found?.hang?.sentence).toMatch(
+      /event loop \(pid \d+\) stands still: its process is there, its last heartbeat was \d+ s ago/,
+    )
+    expect(found?.hang?.details[0]?.lines[0]).toMatch(new RegExp(`^pid ${worker.pid} node`))
+    const kept = await prober.ledger('before').probes()
+    expect(kept.map(({ class: what }) => what)).toEqual(['loop-blocked'])
+  } finally {
+    await worker.stop()
+  }
+  // gone for good: nothing of it is there to be asked
+  const [found] = await prober.probe('before', 'stops', ['legacy'], 1500)
+  expect(found?.hang?.sentence).toContain('no worker of legacy is there')
 })
 
 describe('the plain process', () => {
