@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Side } from '../../src/vocabulary/job.ts'
 import { type App, type AppOptions, type Bed, embeddedBed, openApp, redisBed, until } from '../support/app.ts'
 import { hasRedis } from '../support/redis.ts'
+import { standIn } from '../support/stand-in.ts'
 
 const BEDS: [string, boolean, () => Promise<Bed>][] = [
   ['embedded, one file', true, async () => embeddedBed('shared')],
@@ -16,11 +17,13 @@ const BACK = { from: 'target', to: 'legacy' } as const
 describe.each(BEDS)('%s', (_name, possible, make) => {
   let bed: Bed
   let app: App
+  const leaving: (() => void)[] = []
 
   beforeEach(async () => {
     if (possible) bed = await make()
   })
   afterEach(async () => {
+    for (const leave of leaving.splice(0)) leave()
     await app?.close()
     await bed?.stop()
   })
@@ -30,14 +33,9 @@ describe.each(BEDS)('%s', (_name, possible, make) => {
     return app
   }
 
-  /** Lives on a side and works on nothing that is put there by these tests: a mover wants somebody to be there. */
+  /** Somebody lives on a side until the test is over. */
   async function presence(side: Side): Promise<void> {
-    const now = Date.now()
-    await app.ledger.beat({
-      ...{ instance: `stand-in-${side}`, pid: 1, host: 'here', startedAt: now, works: { [side]: '1' }, shadows: [] },
-      ...{ produces: false, flagRevision: '', flagHealth: 'ok', latchRevision: 0, inFlight: 0, confirmedBefore: 0 },
-      skewMs: 0,
-    })
+    leaving.push(await standIn(app.ledger, side))
   }
 
   it.skipIf(!possible)('a backlog goes over and is worked off there, each job once', async () => {
