@@ -60,8 +60,9 @@ const LAST_RETRY_MS = 60_000
 const LOOK_MS = 5000
 /** A server that was up for so long starts with a short delay again. */
 const STABLE_MS = 30_000
-/** So many calls in a row without an answer, and the connection is given up. */
+/** So many calls in a row without an answer, and it is asked whether it lives. */
 const CALLS_LOST = 3
+const PING_MS = 2000
 
 const BACKOFF = new ExponentialBackoff({ initialDelay: FIRST_RETRY_MS, maxDelay: LAST_RETRY_MS })
 
@@ -212,20 +213,34 @@ export class PoolServer {
   #up(started: Started, by: 'probe' | 'restart'): void {
     const tools = this.#stamped(started.tools)
     this.#state = { is: 'up', started, tools, since: performance.now() }
-    this.#breaker = circuitBreaker(handleWhen(isLostCall), {
-      breaker: new ConsecutiveBreaker(CALLS_LOST),
-      halfOpenAfter: LAST_RETRY_MS,
-    })
-    this.#breaker.onBreak(() => {
-      const why = `${CALLS_LOST} calls in a row had no answer.`
-      void this.#lost(started, { class: 'timeout-call', why })
-    })
+    this.#breaker = this.#breakerFor(started)
     const { connection, sdk } = started
     connection.gone().catch((cause: unknown) => void this.#lost(started, lossOf(started, cause)))
     connection.client.setNotificationHandler(sdk.types.ToolListChangedNotificationSchema, () => this.#relist(started))
     if (this.#told !== undefined) this.#o.restored(tools.length, by)
     this.#told = undefined
     this.#o.changed()
+  }
+
+  #breakerFor(started: Started): CircuitBreakerPolicy {
+    const breaker = circuitBreaker(handleWhen(isLostCall), {
+      breaker: new ConsecutiveBreaker(CALLS_LOST),
+      halfOpenAfter: LAST_RETRY_MS,
+    })
+    breaker.onBreak(() => void this.#check(started))
+    return breaker
+  }
+
+  /** A tool that is slow is not a server that is gone: that one answers no ping either. */
+  async #check(started: Started): Promise<void> {
+    try {
+      await started.connection.client.ping({ timeout: PING_MS })
+      const state = this.#state
+      if (state.is === 'up' && state.started === started) this.#breaker = this.#breakerFor(started)
+    } catch {
+      const why = `${CALLS_LOST} calls in a row had no answer, and no ping.`
+      await this.#lost(started, { class: 'timeout-call', why })
+    }
   }
 
   #stamped(tools: readonly Tool[]): readonly McpTool[] {

@@ -145,9 +145,11 @@ class Start {
     })
     late.catch(() => {})
     const { signal } = this.#o
+    let onAbort = (): void => {}
     const aborted = new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      onAbort = () => reject(signal.reason)
     })
+    signal.addEventListener('abort', onAbort)
     aborted.catch(() => {})
     try {
       signal.throwIfAborted()
@@ -158,6 +160,7 @@ class Start {
       return result
     } finally {
       clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
     }
   }
 

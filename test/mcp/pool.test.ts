@@ -1,6 +1,7 @@
 // The clients of a worker: started once, started again when a server ends, nothing tried that is known to block, nothing
 // left behind. With real processes and a ledger in memory.
 
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import type { McpConfig, McpServerConfig } from '../../src/mcp/config.ts'
@@ -11,7 +12,8 @@ import type { McpCallRequest } from '../../src/mcp/seen.ts'
 import type { CutoverEvent } from '../../src/vocabulary/events.ts'
 import type { ProbeClass, ProbeRecord, StoredProbe } from '../../src/vocabulary/probe.ts'
 import { until } from '../support/app.ts'
-import { fixture } from '../support/mcp-kit.ts'
+import { startHttpFixture } from '../support/mcp-http.ts'
+import { fixture, TIMEOUTS } from '../support/mcp-kit.ts'
 
 interface Bench {
   readonly pool: ToolPool
@@ -159,7 +161,7 @@ it('a call whose server ends fails as such', async () => {
   })
 })
 
-it('a call has a time-out; after three in a row without an answer the circuit breaks and the server is started anew', async () => {
+it('a call has a time-out; after three in a row, and no ping, the server is started anew', async () => {
   const { pool } = bench({ files: fixture('silent-calls') })
   await pool.tools()
   const [first] = ours()
@@ -169,6 +171,41 @@ it('a call has a time-out; after three in a row without an answer the circuit br
     })
   await until(() => ours().some(({ pid }) => pid !== first?.pid), 'another process')
   await until(() => ours().length === 1, 'the first to be gone')
+})
+
+it('a tool that is slow is not a server that is gone', async () => {
+  const { pool, told } = bench({ files: fixture('hang-call') })
+  await pool.tools()
+  const before = ours()
+  for (let n = 0; n < 7; n += 1)
+    await expect(pool.call(callOf('send', { timeoutMs: 30 }))).rejects.toMatchObject({
+      details: { class: 'timeout-call' },
+    })
+  expect(ours().map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid))
+  expect(told()).toEqual([])
+})
+
+it('over HTTP: used, and degraded when the server is gone', async () => {
+  const http = await startHttpFixture()
+  const { pool, told } = bench({ web: { url: `${http.url}/ok`, timeouts: TIMEOUTS } })
+  try {
+    expect((await pool.tools()).tools.map(({ server, name }) => `${server}/${name}`)).toEqual(['web/search'])
+    expect(await pool.call(callOf('search'))).toEqual({ content: [] })
+  } finally {
+    await http.stop()
+  }
+  for (let n = 0; n < 3; n += 1)
+    await expect(pool.call(callOf('search'))).rejects.toMatchObject({ code: 'mcp-call-failed' })
+  await until(() => told().includes('mcp-degraded'), 'a degraded server')
+  expect((await pool.tools()).degraded).toMatchObject([{ server: 'web', class: 'unreachable' }])
+})
+
+it('a process that ends without closing leaves nothing', () => {
+  const script = new URL('../support/mcp-exits.ts', import.meta.url).pathname
+  const out = execFileSync(process.execPath, [script], { encoding: 'utf8' })
+  const pids = JSON.parse(out) as number[]
+  expect(pids).toHaveLength(2)
+  expect(allProcs().filter(({ pid, state }) => pids.includes(pid) && state !== 'Z')).toEqual([])
 })
 
 it('a changed list of tools is read again', async () => {
