@@ -141,14 +141,23 @@ describe('asleep', () => {
     // the ceiling is up already, the flag is next
     const sleeper = start('before flag', 'SIGSTOP')
     await until(async () => (await cockpit.record()).stage === 'canary', 'the promotion is in the ledger')
-    await new Promise((resolve) => sleeper.stdout?.once('data', resolve))
+    let said = ''
+    sleeper.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    await until(() => said.includes('here'), 'it sleeps')
     expect((await cockpit.ledger.control()).ceiling).toBe(0.5)
     await cockpit.ledger.setLatch({ set: true, by: 'ops', why: 'smoke' })
     await cockpit.ledger.setLatch({ set: false, by: 'ops', why: 'it was nothing' })
     expect((await cockpit.ledger.control()).ceiling).toBe(0)
+    // as `cutover rollback` waits: a producer reads latch and ceiling together, within a second
+    await until(async () => {
+      const producers = (await cockpit.ledger.presence()).filter(({ produces, gone }) => produces && !gone)
+      return producers.length > 0 && producers.every(({ latchRevision }) => latchRevision >= 2)
+    }, 'every producer has obeyed')
     sleeper.kill('SIGCONT')
     // its flag comes late …
-    await until(() => JSON.stringify(cockpit.flags.read('mail')).includes('0.5'), 'the sleeper has written the flag')
+    await until(() => said.includes('flag 0.5'), 'the sleeper has written the flag')
     const late = await app.cutover.enqueueMany(
       'mail' as never,
       Array.from({ length: 50 }, (_, n) => ({ payload: { n: 1000 + n } })) as never,
@@ -157,7 +166,9 @@ describe('asleep', () => {
     expect(late.map(({ side }) => side)).not.toContain('target')
     // and the sleeper itself starts the plan again, at the first stage
     await until(async () => watching('shadow')({ record: await cockpit.record() }), 'from the first stage')
-    expect((await cockpit.record()).attempts).toEqual({ shadow: 2, canary: 1 })
+    const { attempts } = await cockpit.record()
+    expect(attempts).toMatchObject({ canary: 1 })
+    expect(attempts['shadow']).toBeGreaterThanOrEqual(2)
     expect((await cockpit.ledger.control()).ceiling).toBe(0)
   })
 

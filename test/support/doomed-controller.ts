@@ -41,6 +41,7 @@ const flags = new Proxy(cockpit.flags, {
       write: async (flag: string, dials: { target: number; shadow: number }) => {
         end('before flag')
         const answer = await writer?.write(flag, dials)
+        process.stdout.write(`flag ${dials.target}\n`)
         end('after flag')
         return answer
       },
