@@ -33,7 +33,7 @@ export function differences(migration: MigrationReport, id: string): Markup {
   const shown = groups.slice(0, SHOWN)
   const withNoise = migration.noise.compared > 0
   const more = groups.length - shown.length
-  return html`<p class="quiet">Fields of results, errors and recorded effects that differ, the most frequent first. ${parts(groups)}</p>
+  return html`<p class="quiet">Fields of results, errors, recorded effects and MCP tools that differ, the most frequent first. ${parts(groups)}</p>
 <label class="filter" data-for="${id}" hidden>Filter <input type="search" placeholder="field, kind, value or job"></label>
 <div id="${id}">
 ${shown.map((group) => difference(group, withNoise))}</div>
@@ -54,6 +54,7 @@ function parts(groups: readonly DifferenceReport[]): string {
     ['result', of('result')],
     ['error', of('error')],
     ['effects', of('effects')],
+    ['MCP tools', of('mcp')],
   ] as const
   const words = counted.map(([part, n]) => `${part}: ${n === 0 ? 'none' : plural(n, 'group')}`)
   return `By part, ${words.join(', ')}.`
