@@ -9,7 +9,7 @@ import type { Sample } from '../ports/ledger.ts'
 import type { QueuePlace } from '../ports/queue.ts'
 import { formatCount, formatMs, formatTime } from '../report/format.ts'
 import type { Arm, Side } from '../vocabulary/job.ts'
-import type { StoredError } from '../vocabulary/outcome.ts'
+import type { SeenTools, StoredError } from '../vocabulary/outcome.ts'
 import { blocks, columns, foreign, type Pen } from './pen.ts'
 import { iso } from './processes.ts'
 
@@ -31,6 +31,8 @@ export interface Run {
   readonly version: string
   readonly effects: readonly string[]
   readonly resultBytes: number
+  /** What it had of each MCP server; empty where it did not ask. */
+  readonly mcp: SeenTools
   readonly error: Omit<StoredError, 'stack'> | null
 }
 
@@ -160,11 +162,19 @@ function eventRow(event: JobEvent): [string, string] {
   }
 }
 
-function runRow({ arm, side, ok, attempts, waitMs, runMs, version, effects, resultBytes, error }: Run): string[] {
+function runRow(run: Run): string[] {
+  const { arm, side, ok, attempts, waitMs, runMs, version, effects, resultBytes, mcp, error } = run
   const gave = ok ? `a result of ${formatCount(resultBytes)} bytes` : error === null ? 'an error' : errorText(error)
   const did = effects.length === 0 ? 'no effects' : `effects: ${effects.map((name) => foreign(name, 60)).join(', ')}`
   const took = `waited ${formatMs(waitMs)}, ran ${formatMs(runMs)}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`
-  return [arm, side, ok ? 'ok' : 'failed', `${gave}; ${did}; ${took}; version ${foreign(version, 60)}`]
+  const had = mcp.map((server) => `; ${toolsText(server)}`).join('')
+  return [arm, side, ok ? 'ok' : 'failed', `${gave}; ${did}${had}; ${took}; version ${foreign(version, 60)}`]
+}
+
+function toolsText({ server, tools, degraded, why }: SeenTools[number]): string {
+  const name = foreign(server, 60)
+  if (degraded === undefined) return `${formatCount(tools)} ${tools === 1 ? 'tool' : 'tools'} of ${name}`
+  return `without ${name} (${foreign(degraded, 40)}${why === undefined ? '' : `: ${foreign(why)}`})`
 }
 
 function placeRow({ arm, side, backendId, place, reason }: Place, pen: Pen): string[] {

@@ -135,12 +135,13 @@ function runsOf(row: JobRow, settings: MigrationSettings): Run[] {
 }
 
 function runOf(outcome: Outcome, where: { arm: Arm; side: Side }, settings: MigrationSettings): Run {
-  const { ok, attempts, waitMs, runMs, version, effects, value, error } = outcome
+  const { ok, attempts, waitMs, runMs, version, effects, value, error, mcp = [] } = outcome
   return {
     ...where,
     ...{ ok, attempts, waitMs, runMs, version },
     effects: effects.map(({ name }) => name),
     resultBytes: value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value)),
+    mcp,
     error: error === undefined ? null : shownError(error, settings),
   }
 }
