@@ -5,11 +5,12 @@ import { type Found, jobJson, jobText } from '../../src/cli/job-text.ts'
 import type { Pen } from '../../src/cli/pen.ts'
 
 const pen: Pen = { colours: false, width: 200, style: (_as, text) => text }
-const view = {
-  ...{ id: 'a', state: 'done', side: 'legacy', route: 'legacy', reason: 'flag', epoch: 1, generation: 0 },
+const view: Found['view'] = {
+  ...({ state: 'done', side: 'legacy', route: 'legacy', reason: 'flag' } as const),
+  ...{ id: 'a', epoch: 1, generation: 0 },
   ...{ attempts: { failed: 0, started: 1, most: 3 }, effectsBegun: false, enqueuedAt: 1, dueAt: 1 },
   ...{ comparison: 'none', control: 'none' },
-} as const
+}
 const run: Omit<Found['runs'][number], 'mcp'> = {
   ...({ arm: 'primary', side: 'legacy' } as const),
   ...{ ok: true, attempts: 1, waitMs: 1, runMs: 1, version: '1', effects: [], resultBytes: 2, error: null },
