@@ -122,9 +122,15 @@ export class Cutover<I, J, R, E, L, T> {
     const given = Object.keys(config.migrations).map((name) =>
       resolveMigration(config as unknown as CutoverConfig, name),
     )
-    const all = given.map((settings) => withPlan(settings, readPlanFile(settings, process.cwd(), given)))
+    const plans = given.map((settings) => readPlanFile(settings, process.cwd(), given))
+    const all = given.map((settings, at) => withPlan(settings, plans[at] ?? { kind: 'none' }))
     this.#by = options.by ?? userAtHost()
     this.#log = config.logger ?? STDERR
+    for (const [at, file] of plans.entries()) {
+      if (file.kind !== 'missing') continue
+      const fields = { migration: given[at]?.name, path: file.path }
+      this.#log.warn(fields, 'the plan is not there: its deadline, if it has one, is not known to this process')
+    }
     this.#ledger = config.ledger.create({ namespace })
     this.#flags = config.flags.create({ flags: all.map((settings) => settings.flag) })
     for (const settings of all) {
