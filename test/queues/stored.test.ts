@@ -73,6 +73,8 @@ describe('stored records', () => {
     )
     for (const note of ['null', '[]', '{}', '{"reason":7}', '{"reason"'])
       expect(parkedJob(`${note}\n[]`, read)).toMatchObject({ reason: 'damaged' })
+    const endless = `${parkNote('late')}\n{"length":1e308}`
+    expect(parkedJob(endless, read)).toMatchObject({ reason: 'late', damaged: expect.any(String) })
     expect(parkedJob('no note', read)).toMatchObject({ reason: 'damaged', damaged: expect.any(String) })
   })
 })

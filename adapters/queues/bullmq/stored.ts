@@ -44,8 +44,9 @@ export function storedJob<P extends QueuePlace>(record: BullRecord, place: P): S
 export function recordInPark(id: string, stored: string): BullRecord {
   const fields = new Map<string, string>()
   try {
-    const list = JSON.parse(stored) as string[]
-    for (let at = 0; at < list.length; at += 2) fields.set(list[at]!, list[at + 1]!)
+    const list: unknown = JSON.parse(stored)
+    // anything else may say of itself that it is as long as it likes
+    if (Array.isArray(list)) for (let at = 0; at < list.length; at += 2) fields.set(String(list[at]), list[at + 1])
   } catch {
     // Without a name it counts as damaged.
   }
