@@ -65,6 +65,8 @@ th bdi, td bdi { white-space: normal; overflow-wrap: anywhere; }
 th.f, td.f { min-width: 7em; }
 td.wide { min-width: 14em; }
 td.level.ok { color: var(--ok); } td.level.look { color: var(--look); } td.level.broken { color: var(--bad); }
+table.index { font-size: 0.88rem; }
+table.index th.n, table.index td.n { padding-left: 0.3em; padding-right: 0.3em; }
 main:has(.index):not(:has(article)), main:has(.index):not(:has(article)) + footer { max-width: 1240px; }
 .sentence { display: block; white-space: normal; min-width: 14em; }
 td.n, th.n { white-space: nowrap; }
