@@ -21,7 +21,7 @@ export type Role =
   | { readonly role: 'mover'; readonly from: Side }
 
 const { place, ...role } = JSON.parse(process.argv[2] ?? '{}') as Role & { readonly place: Place }
-const truth = new Truth(join(place.folder, 'truth.db'))
+const truth = new Truth(join(place.folder, 'truth.db'), 60_000)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 // a connection that a fault breaks may reject where nobody listens; the process goes on, as a real one would restart

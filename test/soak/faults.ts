@@ -81,8 +81,8 @@ interface Act {
 
 function actsOf({ random, cast, truth, folder, redis }: FaultsOptions): Act[] {
   const anyone = (): number => Math.floor(random.uniform() * cast.size)
-  const hit = (what: string, pid: number | undefined): void => {
-    if (pid !== undefined) truth.fault(pid, what)
+  const hit = async (what: string, pid: number | undefined): Promise<void> => {
+    if (pid !== undefined) await truth.fault(pid, what)
   }
   const acts: Act[] = [
     { name: 'kill', weight: 8, run: () => hit('kill', cast.kill(anyone())) },
@@ -106,11 +106,11 @@ function actsOf({ random, cast, truth, folder, redis }: FaultsOptions): Act[] {
       name: 'restart',
       weight: 3,
       run: async () => {
-        truth.fault(0, 'restart')
+        await truth.fault(0, 'restart')
         await server.kill()
         await delay(200 + random.uniform() * 800)
         await server.restart()
-        truth.fault(0, 'restarted')
+        await truth.fault(0, 'restarted')
       },
     },
     { name: 'close all', weight: 1, run: () => cut(truth, 'close all', () => proxy.closeAll()) },
@@ -119,7 +119,7 @@ function actsOf({ random, cast, truth, folder, redis }: FaultsOptions): Act[] {
   ]
 }
 
-function cut(truth: Truth, what: string, act: () => void): void {
-  truth.fault(0, what)
+async function cut(truth: Truth, what: string, act: () => void): Promise<void> {
+  await truth.fault(0, what)
   act()
 }

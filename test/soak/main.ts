@@ -48,7 +48,7 @@ async function soak(options: SoakOptions): Promise<Soaked> {
   const server =
     options.bed === 'redis' ? await startRedis({ appendOnly: true, args: ['--appendfsync', 'always'] }) : undefined
   const proxy = server === undefined ? undefined : await startProxy({ port: server.port })
-  const truth = new Truth(join(folder, 'truth.db'))
+  const truth = new Truth(join(folder, 'truth.db'), 20)
   const place = (url: string | undefined): Place => ({ folder, url, unfenced: options.unfenced })
   const throughProxy = place(proxy === undefined ? undefined : `redis://127.0.0.1:${proxy.port}`)
   const direct = place(server?.url)
@@ -68,8 +68,11 @@ async function soak(options: SoakOptions): Promise<Soaked> {
       },
       calm.signal,
     )
+    // what goes wrong with the trouble itself ends the soak, and everything that it has started
+    const broken = trouble.then(() => {})
+    broken.catch(() => {})
     while (!cast.allSent) {
-      await delay(200)
+      await Promise.race([delay(200), broken])
       if (performance.now() - began > 4 * options.seconds * 1000 + SETTLE_MS)
         throw new Error(`not all was sent: ${cast.lastWords}`)
     }

@@ -2,6 +2,7 @@
 // survives their death.
 
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS accepted (id TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
@@ -15,14 +16,17 @@ CREATE TABLE IF NOT EXISTS keyed (key TEXT PRIMARY KEY, id TEXT) WITHOUT ROWID;
 
 /** How long after a handler's end it may take until its outcome is stored, while servers are down. */
 const SETTLE_MS = 15_000
+const SQLITE_BUSY = 5
 
 export class Truth {
   readonly #db: DatabaseSync
 
-  constructor(path: string) {
+  /** `waitMs`: for a lock, all at a stand; nobody who is to wake others up may wait for long. */
+  constructor(path: string, waitMs: number) {
     this.#db = new DatabaseSync(path)
-    // a killed process loses nothing that it has written; the machine is not to fail
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 10000')
+    // a killed process loses nothing that it has written; the machine is not to fail. One that stands still may hold the
+    // lock meanwhile, and several after each other may
+    this.#db.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF`)
     this.#db.exec(SCHEMA)
   }
 
@@ -59,8 +63,17 @@ export class Truth {
   }
 
   /** What was done to a process, or with pid 0 to a server that all of them use. */
-  fault(pid: number, what: string): void {
-    this.#db.prepare('INSERT INTO fault VALUES (?, ?, ?)').run(pid, Date.now(), what)
+  async fault(pid: number, what: string): Promise<void> {
+    const at = Date.now()
+    for (;;) {
+      try {
+        this.#db.prepare('INSERT INTO fault VALUES (?, ?, ?)').run(pid, at, what)
+        return
+      } catch (cause) {
+        if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause
+        await delay(50)
+      }
+    }
   }
 
   #transaction(work: () => void): void {
