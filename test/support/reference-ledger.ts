@@ -30,6 +30,8 @@ type Which = 'pair' | 'control'
 
 export class ReferenceLedger {
   readonly rows: Map<string, JobRow> = new Map()
+  /** Sees each single change of a row that there was. */
+  watch: ((before: JobRow, after: JobRow | undefined) => void) | undefined
   /** By `epoch family/measure`, over all buckets. */
   readonly counts: Map<string, number> = new Map()
   /** By `epoch histogram family bucket`. */
@@ -144,6 +146,7 @@ export class ReferenceLedger {
     const change = rule(before, this.#env())
     if (change.row !== undefined) this.rows.set(id, change.row)
     if (change.removed === true) this.rows.delete(id)
+    if (before !== undefined) this.watch?.(before, this.rows.get(id))
     const epoch = (change.row ?? before)?.stamp.epoch
     for (const key of change.counts) {
       const counts: Record<string, number> = {}

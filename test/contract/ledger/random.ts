@@ -264,6 +264,32 @@ function step(name: string, request: unknown, real: Step['real'], model: Step['m
   return { name: `${name} ${JSON.stringify(request)}`, real, model }
 }
 
+/** What docs/protocol.md promises of each single step, whatever it was. */
+function expectPromises(before: JobRow, after: JobRow | undefined, step: string): void {
+  if (after === undefined) {
+    // only a pin that nothing ever ran from is taken back
+    expect({ state: before.state, gen: before.gen, startedAt: before.startedAt }, step).toEqual({
+      ...{ state: 'open', gen: 0, startedAt: undefined },
+    })
+    return
+  }
+  // one side at a time: another one, and another run after the end, is another generation
+  expect(after.gen, step).toBeGreaterThanOrEqual(before.gen)
+  if (after.gen === before.gen) {
+    expect(after.side, step).toBe(before.side)
+    if (before.state === 'finished') expect([after.state, after.class], step).toEqual(['finished', before.class])
+    if (before.state !== 'moving') expect(after.state, step).not.toBe('moving')
+  } else expect([after.gen, after.state], step).toEqual([before.gen + 1, 'moving'])
+  // what may have happened is never forgotten, and no attempt comes back but by an operator's word
+  if (before.effectsBegun) expect(after.effectsBegun, step).toBe(true)
+  if (before.state !== 'finished') expect(after.fails, step).toBeGreaterThanOrEqual(before.fails)
+  // a slot is written once, a verdict closed once
+  if (after.gen === before.gen) {
+    if (before.slots.primary !== undefined) expect(after.slots.primary, step).toEqual(before.slots.primary)
+    if (before.verdict !== 'open') expect(after.verdict, step).toBe(before.verdict)
+  }
+}
+
 /** What of a row must be the same in every ledger; a settled one may forget who ran it and when it was made. */
 function comparable(row: JobRow | undefined): unknown {
   if (row === undefined) return undefined
@@ -332,6 +358,7 @@ export function randomContract(bench: () => LedgerBench): void {
         const reference = new ReferenceLedger(SETTINGS)
         for (const { name, real, model } of sequence) {
           const answer = await real(m)
+          reference.watch = (before, after) => expectPromises(before, after, name)
           expect(timeless(answer), name).toEqual(timeless(model(reference)))
         }
         for (const id of ['a', 'b', 'c']) {
