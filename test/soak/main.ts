@@ -125,11 +125,23 @@ function progressOf({ json, jobs }: SoakOptions, truth: Truth, cast: Cast): { en
   }
 }
 
-function textOf({ accepted, untold, neverSent, done, failed, moved, inDoubt, faults, kills, seconds }: Soaked): string {
+function textOf({
+  accepted,
+  untold,
+  neverSent,
+  done,
+  failed,
+  moved,
+  unrecorded,
+  inDoubt,
+  faults,
+  kills,
+  seconds,
+}: Soaked): string {
   const named = Object.entries(faults).map(([name, n]) => `${n} × ${name}`)
   return [
     `faults: ${named.join(', ')}; ${kills} processes died by SIGKILL`,
-    `${accepted} jobs accepted, ${untold} more whose producer died before it was told, ${neverSent} that it had only pinned; ${done} done, ${failed} failed as they were to, ${moved} moves`,
+    `${accepted} jobs accepted, ${untold} more whose producer died before it was told, ${neverSent} that it had only pinned; ${done} done, ${failed} failed as they were to, ${moved} moves, ${unrecorded} ran while the ledger was away`,
     `keyed effects: each once; others: once, but for ${inDoubt} jobs whose run was cut off in doubt`,
     `${seconds.toFixed(0)} s`,
   ].join('\n')
