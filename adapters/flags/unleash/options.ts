@@ -13,7 +13,7 @@ export interface UnleashFlagsOptions {
   readonly token?: TokenOption
   /** Shown on Unleash's pages. Default `'cutover'`. */
   readonly appName?: string
-  /** How often the server is asked; default `'5s'`. An unchanged flag costs it a 304. */
+  /** Within what time a change that the server shows is here; default `'5s'`. An unchanged flag costs the server a 304. */
   readonly poll?: Duration
   /** How long the last good answer stands; then every job goes to legacy with `flag-stale`. Default `'10m'`. */
   readonly maxStale?: Duration

@@ -9,6 +9,7 @@ import { isCutoverError } from '../../../src/vocabulary/errors.ts'
 import { type Answer, parseAnswer } from './answer.ts'
 import { type DoubtId, findingOf } from './doubts.ts'
 import { ask, ChannelFault, faultOf } from './http.ts'
+import { pauseMs } from './pace.ts'
 import { scrub, type Token } from './tokens.ts'
 
 export interface PollerOptions {
@@ -23,8 +24,6 @@ export interface PollerOptions {
   readonly onChange: () => void
 }
 
-/** A server that fails is asked less often, up to this. */
-const SLOWEST_MS = 15_000
 /** What `ready` waits for at most, and what a command does. */
 const READY_MS = 3000
 
@@ -107,13 +106,14 @@ export class Poller {
     }
   }
 
-  /** Doubles with each failure, spread by a fifth, so that many processes do not come back at once. */
   #pauseMs(): number {
-    const { pollMs } = this.#o
-    // a period, not a pause: how long the answer took is part of it
-    if (this.#failures === 0) return Math.max(pollMs / 2, pollMs - (performance.now() - this.#askedAt))
-    const backed = Math.min(pollMs * 2 ** Math.min(this.#failures - 1, 10), Math.max(pollMs, SLOWEST_MS))
-    return Math.max(backed * (0.8 + 0.4 * Math.random()), this.#fault?.retryAfterMs ?? 0)
+    return pauseMs({
+      pollMs: this.#o.pollMs,
+      tookMs: performance.now() - this.#askedAt,
+      failures: this.#failures,
+      retryAfterMs: this.#fault?.retryAfterMs ?? 0,
+      random: Math.random(),
+    })
   }
 
   async #ask(): Promise<void> {
