@@ -1,9 +1,8 @@
 // Flags through OpenFeature: the in-memory provider, flagd's own evaluation of a file, and providers that say anything.
 
-import { mkdtempSync, renameSync, rmSync, unwatchFile, watchFile, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, unwatchFile, watchFile } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FlagdProvider } from '@openfeature/flagd-provider'
 import {
   ErrorCode,
   FlagNotFoundError,
@@ -18,17 +17,14 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { openFeatureFlags } from '../../adapters/flags/openfeature/index.ts'
 import type { OpenFeatureFlagsOptions } from '../../adapters/flags/openfeature/options.ts'
 import { probeKeys, surveyOf } from '../../adapters/flags/openfeature/survey.ts'
-import { flagdFlag } from '../../adapters/flags/openfeature/words.ts'
-import { encodeDials, loadEngine } from '../../adapters/unleash-engine.ts'
+import { encodeDials } from '../../adapters/unleash-engine.ts'
 import type { FlagDecision, FlagDials, FlagSource } from '../../src/ports/flags.ts'
 import { keyPosition } from '../../src/routing/hash.ts'
-import { ROUTES, type Route } from '../../src/vocabulary/job.ts'
+import type { Route } from '../../src/vocabulary/job.ts'
 import { flagsContract } from '../contract/flags-contract.ts'
 import { until } from '../support/app.ts'
+import { configuration, engine, flagd, inMemory, writeFlagd } from '../support/openfeature.ts'
 
-const engine = await loadEngine((error) => {
-  throw error
-})
 const open: FlagSource[] = []
 afterEach(async () => {
   await Promise.all(open.splice(0).map((source) => source.close()))
@@ -44,23 +40,6 @@ async function source(options: OpenFeatureFlagsOptions, flags: readonly string[]
 async function ask(flags: FlagSource, key = 'k', flagKind: 'string' | 'boolean' = 'string'): Promise<FlagDecision> {
   await flags.prepare?.({ flag: 'mail', flagKind }, [key])
   return flags.decide({ flag: 'mail', key, flagKind })
-}
-
-/** What a vendor's provider does that evaluates as Unleash does, by `targetingKey`. */
-function inMemory(dials: FlagDials): InMemoryProvider {
-  return new InMemoryProvider(configuration(dials))
-}
-type Configuration = ConstructorParameters<typeof InMemoryProvider>[0]
-function configuration(dials: FlagDials): Configuration {
-  const definition = encodeDials('mail', dials)
-  return {
-    mail: {
-      variants: Object.fromEntries(ROUTES.map((route) => [route, route])),
-      defaultVariant: 'legacy',
-      disabled: false,
-      contextEvaluator: ({ targetingKey = '' }) => engine(definition, { key: targetingKey, flagKind: 'string' }).route,
-    },
-  } as Configuration
 }
 
 flagsContract('openfeature, in memory', {
@@ -82,20 +61,15 @@ flagsContract('openfeature, flagd in process', {
   open: async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cutover-flagd-'))
     const path = join(folder, 'flags.json')
-    const set = async (dials: FlagDials): Promise<void> => {
-      writeFileSync(`${path}.new`, JSON.stringify({ flags: { mail: flagdFlag(dials) } }))
-      renameSync(`${path}.new`, path)
-    }
-    await set({ target: 0, shadow: 0 })
+    writeFlagd(path, { target: 0, shadow: 0 })
     // the provider looks every five seconds; who watches the same file more often makes it look with him
     const looks = (): void => {}
     watchFile(path, { interval: 25 }, looks)
-    const provider = (): Provider => new FlagdProvider({ resolverType: 'in-process', offlineFlagSourcePath: path })
-    const flags = openFeatureFlags({ provider }).create({ flags: ['mail'] })
+    const flags = openFeatureFlags({ provider: () => flagd(path) }).create({ flags: ['mail'] })
     return {
       source: flags,
       flag: 'mail',
-      set,
+      set: async (dials) => writeFlagd(path, dials),
       close: async () => {
         await flags.close()
         unwatchFile(path, looks)

@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { openFeatureFlags } from '../../adapters/flags/openfeature/index.ts'
 import { unleashFlags } from '../../adapters/flags/unleash/index.ts'
 import { encodeDials, loadEngine } from '../../adapters/unleash-engine.ts'
+import { flagKeyOf } from '../../src/config/flag-key.ts'
 import { coversRevision, type FlagDials } from '../../src/ports/flags.ts'
 import type { Tick } from '../../src/rollout/controller.ts'
 import { isShadowed, type Route, sideOf } from '../../src/vocabulary/job.ts'
@@ -17,6 +19,7 @@ import { call, type Told } from '../cli/kit.ts'
 import type { ProducerOrder } from '../fixtures/flag-producer.ts'
 import { until } from '../support/app.ts'
 import { openCockpit, type Site, startApp, writePlan } from '../support/drive.ts'
+import { StockUnleash } from '../support/openfeature.ts'
 import { hasUnleash, startUnleash, type UnleashServer } from '../support/unleash.ts'
 
 const there = hasUnleash()
@@ -208,8 +211,9 @@ describe.skipIf(!there)('200,000 keys through the real server', () => {
         { target: 0.4, shadow: 0 },
         { target: 0.002, shadow: 0.5 },
       ]
-      /** Where all routes are held against those of the file with the same dials. */
+      /** Where all routes are held against those of the file with the same dials, and of Unleash's own client. */
       const same = [0.001, 0.25, 0.4]
+      const hashed = keys.map(flagKeyOf(true))
       let before: Route[] | undefined
       let last = 0
       for (const dials of steps) {
@@ -220,6 +224,7 @@ describe.skipIf(!there)('200,000 keys through the real server', () => {
         if (same.includes(dials.target)) {
           const definition = encodeDials(flag, dials)
           expect(all).toEqual(keys.map((key) => evaluate(definition, { key, flagKind: 'string' }).route))
+          expect(await throughOpenFeature(flag, keys)).toEqual(all)
         }
         const moved = (from: Route, to: Route): boolean =>
           dials.target >= last
@@ -229,11 +234,27 @@ describe.skipIf(!there)('200,000 keys through the real server', () => {
         before = all
         last = dials.target
       }
+      const byHash = hashed.map((key) => source.decide({ flag, key, flagKind: 'string' }).route)
+      expect(byHash).not.toEqual(before)
+      expect(await throughOpenFeature(flag, hashed)).toEqual(byHash)
       process.stdout.write(`flips seen after ${flips.map((ms) => Math.round(ms)).join(', ')} ms at a poll of 500 ms\n`)
     } finally {
       await Promise.all([source.close(), writing.close()])
     }
-  }, 60_000)
+  }, 120_000)
+
+  /** By the client that Unleash makes, as it comes, behind OpenFeature. */
+  async function throughOpenFeature(flag: string, keys: readonly string[]): Promise<Route[]> {
+    const provider = (): StockUnleash => new StockUnleash(server.url, server.backendToken)
+    const source = openFeatureFlags({ provider, timeout: '60s' }).create({ flags: [flag] })
+    try {
+      await until(() => source.health().state === 'ok', 'the provider is ready')
+      await source.prepare?.({ flag, flagKind: 'string' }, keys)
+      return keys.map((key) => source.decide({ flag, key, flagKind: 'string' }).route)
+    } finally {
+      await source.close()
+    }
+  }
 })
 
 describe.skipIf(!there)('a plan, driven through the flag server', () => {
