@@ -8,6 +8,7 @@ import { driveFacts, flagFacts, type Judged, judgeDriven, type LedgerView } from
 import { planReading } from '../rollout/drive/plan-reading.ts'
 import { type DriveRecord, readRecord } from '../rollout/drive/record.ts'
 import type { Step } from '../rollout/drive/steps.ts'
+import { overTrend } from '../rollout/drive/trend.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
 import { mcpCounts } from '../rollout/mcp-counts.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
@@ -88,11 +89,21 @@ export async function mustBeDriven(session: Session, settings: MigrationSettings
   )
 }
 
+/** How often the controller may note how the evidence stands while something is said. */
+const TRIES = 5
+
 /** Writes what a human says into the record. `plan-moved`: the controller was faster, and it has to be said again. */
 export async function say({ ledger, view, record }: Driven, step: Step): Promise<DriveRecord> {
-  const expect = { drive: view.drive.revision, latch: view.snapshot.control.latch.revision }
-  const answer = await ledger.drive({ ...step, expect, token: newId() })
-  const after = readRecord(answer.drive)
+  const latch = view.snapshot.control.latch.revision
+  const saying = (said: Step, drive: number) => ledger.drive({ ...said, expect: { drive, latch }, token: newId() })
+  let answer = await saying(step, view.drive.revision)
+  let after = readRecord(answer.drive)
+  for (let left = TRIES; !answer.done && after !== undefined && left > 0; left -= 1) {
+    const again = overTrend(step, record, after)
+    if (again === undefined) break
+    answer = await saying(again, answer.drive.revision)
+    after = readRecord(answer.drive)
+  }
   if (answer.done && after !== undefined) return after
   const stands = `${after?.stage ?? record.stage} (${after?.phase ?? record.phase})`
   throw new CutoverError(

@@ -3,6 +3,7 @@
 // The evidence is the gate's own. Intervals are at the levels of the verdict: above the limit's share the true one is not
 // (upper end), or not below it (lower end), right at every moment at once.
 
+import { finite } from '../rollout/drive/trend.ts'
 import { bounds } from '../rollout/evidence.ts'
 import { readCounts } from '../rollout/gates/readings.ts'
 import type { GateResult, StageCounts } from '../rollout/gates/stage.ts'
@@ -10,7 +11,6 @@ import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
 import { unitsNeeded } from '../rollout/gates/units.ts'
 import type { Stage } from '../rollout/plan/types.ts'
 import { formatCount, formatMs, formatShare } from './format.ts'
-import { finite } from './gate-trend.ts'
 import type { GateReport } from './rollout-model.ts'
 
 export interface GateContext {
@@ -38,10 +38,14 @@ export function gateReport(result: GateResult, context: GateContext): GateReport
   const { unitsNeeded: needed, text, ...seen } = numbers
   return {
     ...{ name, server: server ?? null, ...own, verdict, reason, ...seen },
-    ...{ evidenceFor: finite(logEPass), evidenceAgainst: finite(logEFail), passAt, failAt },
+    ...{ evidenceFor: logOf(logEPass), evidenceAgainst: logOf(logEFail), passAt, failAt },
     ...{ unitsNeeded: needed, msNeeded: msNeeded(result, needed, context) },
     text: result.message ?? text,
   }
+}
+
+function logOf(log: number | null): number | null {
+  return log === null ? null : finite(log)
 }
 
 function planned(name: GateResult['name'], { gates }: Stage): Pick<GateReport, 'rule' | 'unit'> {

@@ -32,8 +32,13 @@ export interface RolloutReport {
   /** The same as sentences, and what a human can do. */
   readonly waits: readonly string[]
   readonly gates: readonly GateReport[]
-  /** How the evidence of this stage grew, oldest first, at most twelve points; empty while it is not judged. */
+  /**
+   * How the evidence grew in the current counts, oldest first, at most 25 points: what the gates said at looks of the
+   * controller, the last one as it is now. After a rollback as it was until then.
+   */
   readonly trend: readonly TrendPoint[]
+  /** Proven at `evidenceFor ≥ passAt`, refuted at `evidenceAgainst ≥ failAt`; null while `trend` is empty. */
+  readonly trendLevels: { readonly passAt: number; readonly failAt: number } | null
   /** What was done, oldest first, at most the last hundred. */
   readonly timeline: readonly TimelineEntry[]
 }
@@ -86,10 +91,14 @@ export interface GateReport {
   readonly text: string
 }
 
-/** What the gates of the current stage said at `at`; those of `mismatch`, `errors` and `lost`. */
+/** What the gates said at `at`: those of `mismatch`, `errors`, `lost`, `p50` and `p95` that had counts then. */
 export interface TrendPoint {
   readonly at: string
-  readonly gates: readonly Pick<GateReport, 'name' | 'evidenceFor' | 'evidenceAgainst'>[]
+  readonly gates: readonly {
+    readonly name: GateReport['name']
+    readonly evidenceFor: number
+    readonly evidenceAgainst: number
+  }[]
 }
 
 export interface TimelineEntry {

@@ -7,11 +7,13 @@ import { type DriveReason, decideStep } from '../rollout/drive/decide.ts'
 import type { DriveFacts, FlagFacts, PlanReading } from '../rollout/drive/facts.ts'
 import { driveFacts, type Judged, judgeDriven } from '../rollout/drive/look.ts'
 import { attemptOf, type DriveRecord, dialsOf, type Move, readRecord, type Said } from '../rollout/drive/record.ts'
+import { type TrendPoint as StoredPoint, trendPoint } from '../rollout/drive/trend.ts'
 import { waitsOf } from '../rollout/drive/words.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
-import { gateTrend } from './gate-trend.ts'
+import { thresholds } from '../rollout/gates/thresholds.ts'
+import { STATISTICAL_GATES, testsOf } from '../rollout/plan/types.ts'
 import { gateReport } from './gates.ts'
-import type { RolloutReport, RolloutStage, Said as SaidReport, TimelineEntry } from './rollout-model.ts'
+import type { RolloutReport, RolloutStage, Said as SaidReport, TimelineEntry, TrendPoint } from './rollout-model.ts'
 
 export interface RolloutSource {
   readonly snapshot: Snapshot
@@ -43,16 +45,32 @@ export function rolloutReport(source: RolloutSource, seen: Seen = {}): RolloutRe
     ...{ verdict: judged?.judgement.verdict ?? null, reasons },
     waits: waits ? waitsOf({ record, reasons, judgement: judged?.judgement ?? null, facts }) : [],
     gates: judged === null ? [] : gatesOf(judged, source.snapshot, record),
-    trend: judged === null ? [] : trendOf(record, source, facts),
+    ...trendOf(record, judged, source.snapshot.now),
     timeline: record.moves.map(timelineEntry),
   }
 }
 
-function trendOf(record: DriveRecord, source: RolloutSource, facts: DriveFacts): RolloutReport['trend'] {
-  if (record.epoch === undefined) return []
-  return gateTrend(source.snapshot, record.epoch, (snapshot) => {
-    return judgeDriven(record, { ...source, snapshot }, { facts })?.judgement
+/** As the controller's looks found it, and as it is now; after a rollback, as it was until then. */
+function trendOf(
+  record: DriveRecord,
+  judged: Judged | null,
+  now: number,
+): Pick<RolloutReport, 'trend' | 'trendLevels'> {
+  const { trend, epoch } = record
+  const looks = trend === undefined || (epoch !== undefined && epoch !== trend.epoch) ? [] : trend.points
+  const last = judged === null ? undefined : trendPoint(now, judged.judgement)
+  const points = [...looks.filter(({ at }) => at < now || last === undefined), ...(last === undefined ? [] : [last])]
+  const { alpha } = record.plan
+  const levels = { alpha, attempt: attemptOf(record), tests: testsOf(record.plan) }
+  return { trend: points.map(pointReport), trendLevels: points.length === 0 ? null : thresholds(levels) }
+}
+
+function pointReport({ at, gates }: StoredPoint): TrendPoint {
+  const told = STATISTICAL_GATES.flatMap((name) => {
+    const [evidenceFor, evidenceAgainst] = gates[name] ?? []
+    return evidenceFor === undefined || evidenceAgainst === undefined ? [] : [{ name, evidenceFor, evidenceAgainst }]
   })
+  return { at: iso(at), gates: told }
 }
 
 function iso(ms: number): string {

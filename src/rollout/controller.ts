@@ -18,6 +18,7 @@ import { planReading } from './drive/plan-reading.ts'
 import { type DriveRecord, readRecord, stageOf } from './drive/record.ts'
 import { packSnapshot } from './drive/snapshot.ts'
 import { type Evidence, stepOf } from './drive/steps.ts'
+import { trendStep, withTrend } from './drive/trend.ts'
 import type { McpCounts } from './gates/stage.ts'
 import { legacyErrorRate } from './observe.ts'
 import type { PlanFile } from './plan-file.ts'
@@ -166,10 +167,13 @@ export class Controller {
   async #write(action: DriveAction, view: LedgerView, seen: Omit<Tick, 'state'>): Promise<Tick> {
     const { ledger, by } = this.#o
     const { facts, judged } = seen
-    const before = readRecord(view.drive)
-    const evidence = judged == null ? {} : { evidence: () => this.#evidence(judged, view) }
-    const step = facts && stepOf(before, action, { by, facts, ...evidence })
+    const stored = readRecord(view.drive)
     const held = action.kind === 'hold'
+    const now = { now: view.snapshot.now, startedAt: facts?.epoch.startedAt ?? 0, decisive: !held }
+    const before = stored && judged ? withTrend(stored, judged.judgement, now) : stored
+    const evidence = judged == null ? {} : { evidence: () => this.#evidence(judged, view) }
+    const noted = before === undefined || before === stored ? undefined : trendStep(before, by)
+    const step = facts && (stepOf(before, action, { by, facts, ...evidence }) ?? noted)
     if (step === undefined) return { state: 'held', ...seen }
     const expect = { drive: view.drive.revision, latch: view.snapshot.control.latch.revision }
     const { done, drive } = await ledger.drive({ ...step, expect, token: randomUUID() })

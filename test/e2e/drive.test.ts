@@ -143,6 +143,11 @@ describe('a bad version is sent back', () => {
       const decided = rollback && decidedOf(rollback)
       const failed = decided?.again.gates.filter(({ verdict }) => verdict === 'fail').map(({ name }) => name)
       expect(failed).toContain(gate)
+      // how the evidence grew until then: at its end it is what the decision was made from
+      const points = last.record?.trend?.points ?? []
+      expect(points.length).toBeGreaterThan(1)
+      const judged = decided?.again.gates.find(({ name }) => name === gate)
+      expect(points.at(-1)?.gates[gate as 'p50']).toEqual([judged?.logEPass, judged?.logEFail])
       // everything goes to legacy within a second
       const { sent } = app
       const before = sent.target

@@ -144,10 +144,13 @@ describe('the views agree', () => {
       expect(told).toMatch(new RegExp(`<tr class="${verdict}"><th scope="row" class="t( f)?">(<bdi>)?${name}`))
     }
     expect(told).toContain('Evidence of the gates over time')
-    expect(rollout?.trend.at(-1)?.gates[0]).toMatchObject({
-      name: 'mismatch',
-      evidenceAgainst: rollout?.gates[0]?.evidenceAgainst,
-    })
+    const judged = rollout?.gates.filter(({ evidenceFor }) => evidenceFor !== null) ?? []
+    expect(judged.map(({ name }) => name)).toEqual(['mismatch', 'errors', 'lost', 'p50', 'p95'])
+    const last = judged.map(({ name, evidenceFor, evidenceAgainst }) => ({ name, evidenceFor, evidenceAgainst }))
+    expect(rollout?.trend.at(-1)?.gates).toEqual(last)
+    expect(rollout?.trendLevels).toEqual({ passAt: judged[0]?.passAt, failAt: judged[0]?.failAt })
+    const plot = told.slice(told.indexOf('Evidence of the gates over time'))
+    for (const { name } of judged) expect(plot).toContain(`${name}: evidence, watched`)
   })
 
   test('the page tells of every MCP server where it is reached, and where it hangs', async () => {

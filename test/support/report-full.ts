@@ -2,9 +2,12 @@
 
 import { resolveMigration } from '../../src/config/resolve.ts'
 import { type CutoverConfig, type } from '../../src/config/types.ts'
+import type { Snapshot } from '../../src/ports/ledger.ts'
 import type { QueueSpec } from '../../src/ports/queue.ts'
 import type { LedgerSnapshot } from '../../src/report/build.ts'
+import { driveFacts, judgeDriven } from '../../src/rollout/drive/look.ts'
 import { type DriveRecord, type Move, recordJson } from '../../src/rollout/drive/record.ts'
+import { withTrend } from '../../src/rollout/drive/trend.ts'
 import { defaultPlan, type Plan, parsePlan } from '../../src/rollout/plan.ts'
 import { PROBE_PLACES, type ProbePlace, type StoredProbe, type ToolStamp } from '../../src/vocabulary/probe.ts'
 import { BUSY } from './report-cases.ts'
@@ -120,8 +123,37 @@ const PROBES: readonly StoredProbe[] = [
   probe('search', 'target', { tools: TOOLS.slice(1) }),
 ]
 
+/** The record of a controller that looked every minute. */
+function drivenRecord(snapshot: Snapshot): DriveRecord {
+  let record = RECORD
+  const facts = driveFacts(RECORD, { snapshot, presence: [], drive: NO_DRIVE }, SEEN)
+  const { startedAt } = snapshot.control.epoch
+  const scaled = (counts: ReadonlyMap<number, number>, share: number) =>
+    new Map([...counts].map(([at, n]) => [at, Math.round(n * share)]))
+  for (let now = startedAt + MINUTE; now < snapshot.now; now += MINUTE) {
+    const share = (now - startedAt) / (snapshot.now - startedAt)
+    const until = {
+      ...{ ...snapshot, now, buckets: snapshot.buckets.filter(({ start }) => start < now) },
+      histograms: snapshot.histograms.map((each) => ({ ...each, counts: scaled(each.counts, share) })),
+    }
+    const judged = judgeDriven(RECORD, { snapshot: until, presence: [], drive: NO_DRIVE }, { facts })
+    if (judged !== null) record = withTrend(record, judged.judgement, { now, startedAt, decisive: false })
+  }
+  return record
+}
+const NO_DRIVE = { revision: 0, driven: true, record: null }
+const SEEN = {
+  flag: { state: 'ok', reading: { kind: 'missing' }, revision: 'r1', writable: true },
+  plan: { kind: 'same' },
+} as const
+
 /** `BUSY` spread over an hour, with traffic, noise and changes. */
 export function full(): LedgerSnapshot {
+  const made = undriven()
+  return { ...made, drive: { revision: 7, driven: true, record: recordJson(drivenRecord(made.snapshot)) } }
+}
+
+function undriven(): LedgerSnapshot {
   const { snapshot } = BUSY
   const flow = Array.from({ length: 60 }, (_, minute) => {
     const looks = {
@@ -137,15 +169,15 @@ export function full(): LedgerSnapshot {
   return {
     ...BUSY,
     probes: PROBES,
-    drive: { revision: 7, driven: true, record: recordJson(RECORD) },
     settings: resolveMigration(CONFIG, 'parse-email'),
     snapshot: {
       ...snapshot,
       epochs: [epochRecord({ dials: { target: 0, shadow: 0.3, control: 0 } }), ...snapshot.epochs.slice(1)],
       buckets: [...snapshot.buckets.flatMap(spread), ...flow],
       histograms: [
-        histogram('run.primary.legacy', bell(1500, 12, 9000)),
-        histogram('run.primary.target', bell(1380, 14, 3000)),
+        histogram('run.primary.legacy', bell(1500, 12, 6000)),
+        histogram('run.primary.legacy', bell(1500, 12, 3000), 2),
+        histogram('run.primary.target', bell(1380, 14, 3000), 2),
         histogram('run.shadow.target', bell(1390, 13, 3000)),
         histogram('wait.legacy', bell(1750, 10, 9000)),
         histogram('wait.target', bell(1600, 10, 3000)),

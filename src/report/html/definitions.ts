@@ -16,7 +16,7 @@ export const DEFINITIONS: readonly Definitions[] = [
       ['for, against', 'natural logarithms of the evidence: proven, refuted where they reach the number beside them'],
       ['from, to', 'where the true value lies, right at every moment at once, each end at the level of the verdict'],
       ['needed', 'units and time still missing if what comes is like what was seen'],
-      ['evidence over time', 'mismatch, errors and lost, judged again from what could be read at each moment'],
+      ['evidence over time', 'what the gates said of the counts as they stood at each look of the controller'],
       ['decision', 'the number by which cutover judge replays it from the audit log'],
     ],
   },

@@ -1,5 +1,6 @@
 // The staged cutover on the page: where it stands, what its gates say, how the evidence grew, and who moved it.
 
+import { STATISTICAL_GATES } from '../../rollout/plan/types.ts'
 import { formatMs, formatShare, formatTime, plural } from '../format.ts'
 import type { MigrationReport, RolloutReport, RolloutStage } from '../model.ts'
 import { gatesSection, timelineSection } from '../rollout-sections.ts'
@@ -85,20 +86,19 @@ const MOST_WAITS = 12
 const MOST = 1.5
 
 /** For and against each gate, on one axis with the two numbers that decide. */
-function evidencePlot({ trend, gates }: RolloutReport, id: string): Plot | undefined {
-  if (trend.length < 2) return undefined
-  const panels = gates.flatMap((gate): Panel[] => {
-    const { name, passAt, failAt, rule } = gate
-    // no foreign text is given to the charting library, whatever a model says
-    if (!/^[a-z0-9-]{1,20}$/.test(name)) return []
+function evidencePlot({ trend, trendLevels, gates, phase }: RolloutReport, id: string): Plot | undefined {
+  if (trend.length < 2 || trendLevels === null) return undefined
+  const { passAt, failAt } = trendLevels
+  const most = MOST * Math.max(passAt, failAt)
+  const panels = STATISTICAL_GATES.flatMap((name): Panel[] => {
     const at = trend.map((point) => point.gates.find((each) => each.name === name))
-    if (!at.some((each) => each !== undefined && each.evidenceFor !== null)) return []
-    const most = MOST * Math.max(passAt, failAt)
+    if (!at.some((each) => each !== undefined)) return []
+    const rule = gates.find((gate) => gate.name === name)?.rule
     const values = (of: 'evidenceFor' | 'evidenceAgainst') => at.map((each) => clip(each?.[of] ?? null, most))
     return [
       {
         ...{
-          title: `${name}: evidence, ${rule === 'prove' ? 'to be proven' : 'watched'}`,
+          title: `${name}: evidence${rule === undefined ? '' : rule === 'prove' ? ', to be proven' : ', watched'}`,
           unit: 'evidence',
           height: 100,
           most,
@@ -115,11 +115,12 @@ function evidencePlot({ trend, gates }: RolloutReport, id: string): Plot | undef
     ]
   })
   if (panels.length === 0) return undefined
+  const of =
+    phase === 'back' ? 'Of the stage that was left, until it was' : 'Of the current stage, since its counts began'
   return {
     id,
     title: 'Evidence of the gates over time',
-    caption:
-      'Of the current stage, since its counts began: what could be read at each moment. A curve at the upper edge says more than enough.',
+    caption: `${of}: what the gates said at each look of the controller. A curve at the upper edge says more than enough.`,
     ...{ axis: 'time', width: 'wide', x: trend.map(({ at }) => Date.parse(at)), panels },
   }
 }

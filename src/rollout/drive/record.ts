@@ -6,6 +6,7 @@ import type { Dials } from '../../vocabulary/dials.ts'
 import { CutoverError } from '../../vocabulary/errors.ts'
 import type { Json } from '../../vocabulary/outcome.ts'
 import type { Plan, Stage } from '../plan/types.ts'
+import type { Trend } from './trend.ts'
 
 /** `entering`: the dials are on their way. `watching`: counted and judged. `back`: rolled back. `done`: at its end. */
 export type DrivePhase = 'entering' | 'watching' | 'back' | 'done'
@@ -54,6 +55,8 @@ export interface DriveRecord {
   readonly decisions: number
   /** Holds that were written in this epoch: each is written once. */
   readonly told: readonly string[]
+  /** How the evidence grew in the epoch that is judged or, after a rollback, was. */
+  readonly trend?: Trend
   readonly moves: readonly Move[]
 }
 

@@ -147,14 +147,14 @@ function planJson(plan: Plan): Json {
 
 /** The same stage with new counts: its next attempt. */
 function enterAgain(record: DriveRecord): DriveRecord {
-  const { epoch: _epoch, failed: _failed, approved: _approved, ...kept } = record
+  const { epoch: _epoch, failed: _failed, approved: _approved, trend: _trend, ...kept } = record
   const attempts = { ...record.attempts, [record.stage]: attemptOf(record) + 1 }
   return { ...kept, phase: 'entering', attempts, told: [] }
 }
 
 /** Another stage; `attempts` of it are one more than there were. */
 function enterStage(record: DriveRecord, stage: string, now: number): DriveRecord {
-  const { epoch: _epoch, failed: _failed, approved: _approved, ...kept } = record
+  const { epoch: _epoch, failed: _failed, approved: _approved, trend: _trend, ...kept } = record
   const attempts = { ...record.attempts, [stage]: (record.attempts[stage] ?? 0) + 1 }
   return { ...kept, phase: 'entering', stage, attempts, enteredAt: now, told: [] }
 }
