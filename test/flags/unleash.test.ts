@@ -18,14 +18,19 @@ let server: UnleashServer
 let proxy: FlagProxy
 let folder: string
 const open: FlagSource[] = []
+/** Runs beside all other tests, as the server believes a deleted token until it next reads all of them, once a minute. */
+let revocation: ReturnType<typeof revoked> | undefined
 
 beforeAll(async () => {
   if (!there) return
   folder = mkdtempSync(join(tmpdir(), 'cutover-unleash-flags-'))
   server = await startUnleash()
   proxy = await startFlagProxy(server.url)
+  revocation = revoked()
+  revocation.catch(() => {}) // its test hears of it
 }, 120_000)
 afterAll(async () => {
+  await (await revocation?.catch(() => undefined))?.flags.close()
   await proxy?.stop()
   await server?.stop()
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
@@ -256,6 +261,25 @@ describe.skipIf(!there)('doubts, with a real server', () => {
   })
 })
 
+/** A source that had good values when its token was deleted; resolves once the server has told it. */
+async function revoked(): Promise<{ flags: FlagSource; file: string; token: string; during: FlagDecision[] }> {
+  const file = join(folder, 'revoked.token')
+  const token = await server.newToken()
+  writeFileSync(file, token)
+  await made('revoked', [whole('revoked')])
+  const base = { url: server.url, token: { file }, poll: '200ms', timeout: '30s', metrics: 'off' } as const
+  const flags = unleashFlags(base).create({ flags: ['revoked'] })
+  await until(() => ask(flags, 'revoked').reason === 'flag', 'the flag is seen', 30_000)
+  await server.api('DELETE', `api-tokens/${encodeURIComponent(token)}`)
+  const during: FlagDecision[] = []
+  const refused = (): boolean => {
+    during.push(ask(flags, 'revoked'))
+    return flags.health().state === 'refused'
+  }
+  await until(refused, 'the server refuses the token', 150_000)
+  return { flags, file, token, during }
+}
+
 describe.skipIf(!there)('the contract', () => {
   flagsContract('unleash', {
     sameRoutes: true,
@@ -482,4 +506,20 @@ describe.skipIf(!there)('exposures', () => {
     await flags.close()
     expect(proxy.asked.slice(before).map(({ url }) => url)).toEqual(expect.not.arrayContaining(['/api/client/metrics']))
   })
+})
+
+describe.skipIf(!there)('a token that is revoked', () => {
+  test('is told once the server refuses it; the last good values stand, and another token is taken up', async () => {
+    const { flags, file, token, during } = await revocation!
+    const all = [...during, ask(flags, 'revoked')]
+    expect(all.find(({ route, reason }) => `${route} ${reason}` !== 'target flag')).toBeUndefined()
+    expect(problems(flags, 'revoked')).toEqual(['refused'])
+    expect(flags.health().message).toMatch(/does not know the token in .*revoked\.token \(401\)/)
+    expect(JSON.stringify([flags.health(), flags.inspect?.({ flag: 'revoked', flagKind: 'string' })])).not.toContain(
+      token.split('.')[1],
+    )
+    writeFileSync(file, await server.newToken())
+    await until(() => flags.health().state === 'ok', 'it is well again', 60_000)
+    expect(ask(flags, 'revoked')).toEqual({ route: 'target', reason: 'flag' })
+  }, 200_000)
 })
