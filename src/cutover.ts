@@ -9,6 +9,7 @@ import type { MoveResult, PassOptions } from './backlog/move.ts'
 import { auditMove } from './backlog/move-audit.ts'
 import type { Operation, OperationResult } from './backlog/operate.ts'
 import { decodeError, decodeOutcome } from './comparison/replay.ts'
+import { docsOf } from './config/docs.ts'
 import { resolveMigration, resolveNamespace } from './config/resolve.ts'
 import type { CutoverConfig, Logger } from './config/types.ts'
 import type { Handler } from './execution/context.ts'
@@ -106,6 +107,7 @@ export class Cutover<I, J, R, E, L, T> {
   readonly #flags: FlagSource
   readonly #log: Logger
   readonly #by: string
+  readonly #docs: string | undefined
   readonly #runtimes = new Map<string, Runtime>()
   readonly #listeners = new Set<(event: CutoverEvent) => void>()
   /** Schedules that this process has declared, and how. */
@@ -125,6 +127,7 @@ export class Cutover<I, J, R, E, L, T> {
     const plans = given.map((settings) => readPlanFile(settings, process.cwd(), given))
     const all = given.map((settings, at) => withPlan(settings, plans[at] ?? { kind: 'none' }))
     this.#by = options.by ?? userAtHost()
+    this.#docs = config.docs
     this.#log = config.logger ?? STDERR
     for (const [at, file] of plans.entries()) {
       if (file.kind !== 'missing') continue
@@ -406,7 +409,7 @@ export class Cutover<I, J, R, E, L, T> {
     const ledgers = await Promise.all(names.map((each) => this.#ledgerOf(each)))
     const { readReport } = await import('./report/read.ts')
     const settings = names.map((each) => this.#runtime(each).settings)
-    return await readReport(ledgers, settings)
+    return await readReport(ledgers, settings, { docs: docsOf(this.#docs) })
   }
 
   // ------------------------------------------------------------------------------------------------------ back

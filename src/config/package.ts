@@ -23,6 +23,11 @@ function findUp(from: string, name: string): PackageJson | undefined {
   }
 }
 
+/** The package.json of cutover; undefined where there is none. */
+export function ownPackage(): unknown {
+  return findUp(import.meta.dirname, 'cutover')
+}
+
 export function packageVersion(): string {
   return findUp(import.meta.dirname, 'cutover')?.version ?? 'unknown'
 }

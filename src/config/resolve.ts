@@ -8,6 +8,7 @@ import type { QueueSpec } from '../ports/queue.ts'
 import { parseDuration } from '../vocabulary/duration.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import { type Backoff, SIDES, type Side } from '../vocabulary/job.ts'
+import { DOCS_ALLOWED, docsBase } from './docs.ts'
 import { type FlagKey, flagKeyOf, type HashKey } from './flag-key.ts'
 import type { CutoverConfig } from './types.ts'
 
@@ -47,7 +48,7 @@ export interface MigrationSettings {
 export const ENQUEUE_TIMEOUT_MS = 10_000
 
 const KNOWN = {
-  config: ['namespace', 'ledger', 'flags', 'logger', 'mcp', 'migrations'],
+  config: ['namespace', 'ledger', 'flags', 'logger', 'mcp', 'docs', 'migrations'],
   migration: [
     ...['payload', 'result', 'effects', 'legacy', 'target', 'key', 'timeout', 'attempts', 'backoff', 'waitAllowance'],
     ...['deadline', 'tally', 'retain', 'lease', 'shadow', 'shadowBacklog', 'maxStarts', 'flag', 'flagKind', 'hashKey'],
@@ -87,6 +88,10 @@ export function resolveNamespace(config: CutoverConfig): string {
   const namespace = config.namespace ?? 'default'
   if (typeof namespace !== 'string' || !/^[A-Za-z0-9._-]{1,60}$/.test(namespace)) {
     refuse('namespace', `is ${JSON.stringify(namespace)}`, '1 to 60 letters, digits, "-", "_" or "."')
+  }
+  if (config.docs !== undefined) {
+    const read = docsBase(config.docs)
+    if ('wrong' in read) refuse('docs', read.wrong, DOCS_ALLOWED)
   }
   return namespace
 }

@@ -122,6 +122,12 @@ export interface ConfigBase {
   readonly logger?: Logger
   /** MCP servers that handlers use. */
   readonly mcp?: McpConfig
+  /**
+   * Where a report's links to the docs lead: URL (https, http, file) of their folder, or a path relative to where the
+   * report lies. Default: where the package says they are published; else, of a report that is written into a project, the
+   * docs installed there.
+   */
+  readonly docs?: string
 }
 
 /** The configuration with its inferred types: schema input, schema output, result, effects, native jobs. */

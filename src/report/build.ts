@@ -55,15 +55,16 @@ export interface LedgerSnapshot {
 
 const RECENT = 10
 
-/** `at`: when the report is made, ms since 1970; `version` of cutover. Secrets are out of the model before any view. */
+/** `at`: when the report is made, ms since 1970; `version` of cutover; `docs`: base of its docs. Secrets are out of the model before any view. */
 export function buildReport(input: {
   readonly ledgerSnapshots: readonly LedgerSnapshot[]
   readonly at: number
   readonly version?: string
+  readonly docs?: string | null
 }): ReportModel {
-  const { ledgerSnapshots, at, version = 'unknown' } = input
+  const { ledgerSnapshots, at, version = 'unknown', docs = null } = input
   const migrations = ledgerSnapshots.map(migrationReport)
-  return redactDeep({ schema: REPORT_SCHEMA, at: isoTime(at), cutover: version, migrations }) as ReportModel
+  return redactDeep({ schema: REPORT_SCHEMA, at: isoTime(at), cutover: version, docs, migrations }) as ReportModel
 }
 
 function migrationReport({

@@ -23,8 +23,9 @@ export async function htmlReport(model: ReportModel): Promise<string> {
     migrations.length > 1 &&
     html`<h1>${formatCount(migrations.length)} migrations</h1>${rows(migrations, (_, at) => `#m${at + 1}`)}`
   const main = html`${overview}${migrations.map(
-    (migration, at) => html`<div id="m${at + 1}">${migrationMarkup(migration, { draw, prefix: `m${at + 1}` })}</div>`,
-  )}${definitionsMarkup(model.cutover)}`
+    (migration, at) =>
+      html`<div id="m${at + 1}">${migrationMarkup(migration, { draw, prefix: `m${at + 1}`, docs: model.docs })}</div>`,
+  )}${definitionsMarkup(model)}`
   return page({ title, main, footer: footer(model) })
 }
 

@@ -3,6 +3,7 @@
 // Foreign text stands only in code: in a code span, or in a `diff` block whose every line begins with a sign. There no
 // link, mention, emoji, image or HTML is read. Nothing of it can end the span, the block or the table cell.
 
+import { DEFINITIONS, DOCS_PAGE, docsLink } from './definitions.ts'
 import { cut, formatCount, formatShare, formatTime, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
 import { GATHERED_PATH } from './pairs.ts'
@@ -23,9 +24,16 @@ const CELL = 80
 export function markdownReport(model: ReportModel): string {
   if (model.migrations.length === 0) return `No migration has a ledger yet (${formatTime(model.at)}).\n`
   const details = model.migrations.map(migrationMarkdown).join('\n\n---\n\n')
-  if (model.migrations.length === 1) return `${details}\n`
+  const how = howMarkdown(model)
+  if (model.migrations.length === 1) return `${details}\n\n${how}\n`
   const overview = model.migrations.map((migration) => `- ${heading(migration)}: ${verdictMarkdown(migration)}`)
-  return `${overview.join('\n')}\n\n${details}\n`
+  return `${overview.join('\n')}\n\n${details}\n\n${how}\n`
+}
+
+function howMarkdown({ cutover, docs }: ReportModel): string {
+  const says = 'How these numbers are computed:'
+  if (docs === null) return `${says} \`docs/${DOCS_PAGE}\` of cutover ${codeSpan(cutover)}`
+  return `${says} ${DEFINITIONS.map((part) => `[${part.title}](${docsLink(docs, part)})`).join(' · ')}`
 }
 
 function heading({ name }: MigrationReport): string {

@@ -25,6 +25,11 @@ export interface ReportModel {
   readonly at: string
   /** Version of cutover that made it. */
   readonly cutover: string
+  /**
+   * Folder of that version's docs, ending in `/`: a URL, or a path relative to where the report lies. Null: the report does
+   * not know of any.
+   */
+  readonly docs: string | null
   readonly migrations: readonly MigrationReport[]
 }
 

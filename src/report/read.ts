@@ -9,14 +9,18 @@ import type { Seen } from './rollout.ts'
 
 const AUDIT_READ = 100
 
-/**
- * `settings`: the configuration of the migrations, where it is at hand; the report tells it. `seen`: what a live look at
- * flag and plan knows beyond the ledger.
- */
+export interface ReadOptions {
+  /** What a live look at flag and plan knows beyond the ledger, by migration. */
+  readonly seen?: ReadonlyMap<string, Seen>
+  /** Base of links to the docs (`docsBase`); null: there are none. */
+  readonly docs?: string | null
+}
+
+/** `settings`: the configuration of the migrations, where it is at hand; the report tells it. */
 export async function readReport(
   ledgers: readonly MigrationLedger[],
   settings: readonly MigrationSettings[] = [],
-  seen: ReadonlyMap<string, Seen> = new Map(),
+  { seen = new Map(), docs = null }: ReadOptions = {},
 ): Promise<ReportModel> {
   const byName = new Map(settings.map((each) => [each.name, each]))
   const ledgerSnapshots = await Promise.all(
@@ -45,5 +49,5 @@ export async function readReport(
       }
     }),
   )
-  return buildReport({ ledgerSnapshots, at: Date.now(), version: packageVersion() })
+  return buildReport({ ledgerSnapshots, at: Date.now(), version: packageVersion(), docs })
 }

@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util'
 import Table from 'cli-table3'
+import { DOCS_PAGE } from './definitions.ts'
 import { cut, formatCount, formatShare, formatTime, plural, safeText } from './format.ts'
 import type { DifferenceReport, Finding, MigrationReport, ReportModel, VerdictLevel } from './model.ts'
 import { GATHERED_PATH } from './pairs.ts'
@@ -38,7 +39,12 @@ export function textReport(model: ReportModel, { colours = false, width = 100 }:
   if (migrations.length === 0) return `No migration has a ledger yet (${formatTime(model.at)}).\n`
   const details = migrations.map((migration) => migrationText(migration, pen, migrations.length > 1))
   const overview = migrations.length > 1 ? [...migrations.map((migration) => verdictLine(migration, pen)), ''] : []
-  return `${[...overview, details.join('\n\n')].join('\n')}\n`
+  return `${[...overview, details.join('\n\n')].join('\n')}\n\n${pen.style('dim', howText(model))}\n`
+}
+
+function howText({ cutover, docs }: ReportModel): string {
+  const where = docs === null ? `docs/${DOCS_PAGE} of cutover ${safeText(cutover)}` : `${docs}${DOCS_PAGE}`
+  return `How each number is computed: ${where}`
 }
 
 function verdictLine({ name, verdict }: MigrationReport, pen: Pen): string {

@@ -2,9 +2,10 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { packageVersion } from '../../src/config/package.ts'
 import { openCutover } from '../../src/index.ts'
 import { type Bed, bed, configOf, configText } from './kit.ts'
 
@@ -71,7 +72,33 @@ describe('report --format html', () => {
     expect(readFileSync(join(place.folder, 'pages/index.html'), 'utf8')).toContain('<a href="parse-email.html">')
   })
 
+  test('links lead to the docs that were said, or are installed where it is written', async () => {
+    const installed = join(place.folder, 'node_modules/cutover')
+    mkdirSync(join(installed, 'docs'), { recursive: true })
+    writeFileSync(join(installed, 'docs/report.md'), '')
+    writeFileSync(join(installed, 'package.json'), JSON.stringify({ name: 'cutover', version: packageVersion() }))
+    const docs = async (...argv: string[]) => {
+      await place.cli('report', '--format', 'json', '-o', 'a/b.json', ...argv)
+      return JSON.parse(readFileSync(join(place.folder, 'a/b.json'), 'utf8')).docs
+    }
+    expect(await docs('--docs', 'https://docs.example')).toBe('https://docs.example/')
+    expect(await docs()).toBe('../node_modules/cutover/docs/')
+    expect((await place.json('report')).value.docs).toBeNull()
+    await place.cli('report', '--all', '--format', 'html', '-o', 'a/pages')
+    const page = readFileSync(join(place.folder, 'a/pages/parse-email.html'), 'utf8')
+    expect(page).toContain('<a href="../../node_modules/cutover/docs/report.md#latency" rel="noreferrer">')
+    expect(page).not.toContain(place.folder)
+    rmSync(installed, { recursive: true })
+    expect(await docs()).toBeNull()
+  })
+
   test.each([
+    [
+      ['report', '--docs', 'javascript:alert(1)'],
+      1,
+      '--docs begins with javascript:; allowed: an https, http or file URL',
+    ],
+    [['report', '--docs', 'https://bo:hunter2@docs.example'], 1, '--docs has a user or a password'],
     [['report', '--all', '--format', 'html'], 2, 'name their folder'],
     [['report', 'parse-email', '--all'], 2, 'contradict each other'],
     [['report', '--format', 'html', '--json'], 2, 'contradict each other'],

@@ -16,7 +16,12 @@ import { full } from '../support/report-full.ts'
 import { START } from '../support/snapshots.ts'
 
 const path = chromiumPath()
-const model = buildReport({ ledgerSnapshots: [full()], at: START + 7_200_000, version: '1.2.3' })
+const model = buildReport({
+  ledgerSnapshots: [full()],
+  at: START + 7_200_000,
+  version: '1.2.3',
+  docs: 'https://docs.example/',
+})
 const jobs = model.migrations[0]?.jobs.enqueued ?? 0
 const STRICT = { headers: { 'content-security-policy': contentPolicy() } }
 
@@ -99,7 +104,9 @@ describe.skipIf(path === undefined)('in Chromium', () => {
   })
 
   test('the index of many migrations', async () => {
-    const [index] = await htmlPages(buildReport({ ledgerSnapshots: [full(), CLEAN, EMPTY], at: START }))
+    const [index] = await htmlPages(
+      buildReport({ ledgerSnapshots: [full(), CLEAN, EMPTY], at: START, docs: 'https://docs.example/' }),
+    )
     await withPage(index?.html ?? '', { ...MODES['light'], ...STRICT }, async ({ page, complaints }) => {
       expect(await page.locator('tbody tr').count()).toBe(3)
       expect(await violations(page)).toEqual([])

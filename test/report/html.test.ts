@@ -1,10 +1,9 @@
 // The page says the same numbers as the other views, holds nothing that another wrote as HTML, and stays small.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { buildReport, type LedgerSnapshot } from '../../src/report/build.ts'
-import { DEFINITIONS } from '../../src/report/html/definitions.ts'
+import { DEFINITIONS } from '../../src/report/definitions.ts'
 import { foreign, html } from '../../src/report/html/markup.ts'
 import { htmlPages, htmlReport } from '../../src/report/html.ts'
 import { PROBE_PLACES } from '../../src/vocabulary/probe.ts'
@@ -91,17 +90,6 @@ describe('the page', () => {
     expect(labels.length).toBeGreaterThan(20)
     const terms = new Set(DEFINITIONS.flatMap((part) => part.terms.map(([name]) => name.replace(/^· /, ''))))
     expect(labels.filter((label) => !terms.has(label) && !/^(legacy|target)(-shadowed)?$/.test(label))).toEqual([])
-  })
-
-  test('names headings of docs/report.md that are there', () => {
-    const docs = readFileSync(new URL('../../docs/report.md', import.meta.url), 'utf8')
-    const headings = [...docs.matchAll(/^## (.+)$/gm)].map(([, text = '']) =>
-      text
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N} -]/gu, '')
-        .replaceAll(' ', '-'),
-    )
-    expect(DEFINITIONS.map((part) => part.docs).filter((anchor) => !headings.includes(anchor))).toEqual([])
   })
 
   test('an empty ledger, and no ledger at all, read well', async () => {

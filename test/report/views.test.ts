@@ -212,6 +212,8 @@ describe('text', () => {
         '        target 0 %, shadow 0 %, control 0 % · flag unknown · no live process',
         '        counted since 2026-11-22 14:00:00 UTC · as of 2026-11-22 15:00:00 UTC',
         '',
+        'How each number is computed: docs/report.md of cutover unknown',
+        '',
       ].join('\n'),
     )
     expect(textReport(modelOf())).toBe('No migration has a ledger yet (2026-11-22 15:00:00 UTC).\n')

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { DOCS_ALLOWED, docsBase, docsOf, installedDocs } from '../../config/docs.ts'
 import { jsonReport } from '../../report/json.ts'
 import { markdownReport } from '../../report/markdown.ts'
 import type { ReportModel } from '../../report/model.ts'
@@ -23,6 +24,7 @@ interface Options {
   readonly format?: Format
   readonly output?: string
   readonly all?: boolean
+  readonly docs?: string
 }
 
 export function reportCommand(program: Command, cli: Cli): void {
@@ -32,6 +34,7 @@ export function reportCommand(program: Command, cli: Cli): void {
     .argument('[name]', `${NAME_HELP}; without it all are reported`)
     .addOption(new Option('--format <format>', 'how it is written (default: text)').choices(FORMATS))
     .option('-o, --output <path>', 'write it into this file instead; with --all and html into this folder')
+    .option('--docs <url>', 'where its links to the docs lead: URL or relative path of their folder')
     .option('--all', 'all migrations; with --format html a page for each and an index')
     .addHelpText(
       'after',
@@ -52,7 +55,7 @@ async function report(call: Call<Options>): Promise<Answer> {
   return await withSession(call, async (session) => {
     const chosen = session.pickAll(call.args[0])
     const ledgers = await Promise.all(chosen.map((settings) => session.ledgerOf(settings)))
-    const model = await readReport(ledgers, chosen)
+    const model = await readReport(ledgers, chosen, { docs: docsFor(call, format, session.config.docs) })
     if (call.options.all === true && format === 'html') return await writePages(call, model)
     if (output === undefined && format !== 'html') {
       return { json: model, text: (pen) => written(model, format, pen) }
@@ -63,6 +66,15 @@ async function report(call: Call<Options>): Promise<Answer> {
     write(path, text)
     return { json: { written: path, format }, text: () => `written to ${path}\n` }
   })
+}
+
+/** As it was said; else the docs that are installed where the report will lie. */
+function docsFor({ options, io }: Call<Options>, format: Format, configured: string | undefined): string | null {
+  const { output, all, docs = configured } = options
+  const base = docsOf(docs)
+  if (base !== null || output === undefined) return base
+  const path = resolve(io.cwd, output)
+  return installedDocs(all === true && format === 'html' ? path : dirname(path))
 }
 
 /** Refuses options that contradict each other, before anything is opened. */
@@ -78,6 +90,10 @@ function formatOf({ options, args }: Call<Options>): Format {
   if (all && args[0] !== undefined) usage(`--all and ${args[0]} contradict each other; give one`)
   if (all && format === 'html' && output === undefined) {
     usage('--all --format html writes several pages: name their folder, e.g. -o reports/')
+  }
+  const docs = options.docs === undefined ? undefined : docsBase(options.docs)
+  if (docs !== undefined && 'wrong' in docs) {
+    throw new CutoverError('option-invalid', `--docs ${docs.wrong}; allowed: ${DOCS_ALLOWED}`)
   }
   return format
 }

@@ -88,7 +88,7 @@ async function look(session: Session, settings: MigrationSettings, queues = fals
     viewFlag(session, settings),
     queues ? drainOf(session, settings, ledger) : undefined,
   ])
-  const model = await readReport([ledger], [], new Map([[settings.name, seen]]))
+  const model = await readReport([ledger], [], { seen: new Map([[settings.name, seen]]) })
   const [report] = model.migrations
   if (report === undefined) throw new Error(`${settings.name}: the report has no migration`)
   return {

@@ -3,11 +3,11 @@
 // Tables come from `sections.ts`, as in text and Markdown, so that all views say the same numbers; a section that this
 // file does not know is printed behind the ones it places.
 
+import { DEFINITIONS, type Definitions, DOCS_PAGE, docsLink } from '../definitions.ts'
 import { formatCount, formatInterval, formatMs, formatShare, formatTime, plural, unitsPhrase } from '../format.ts'
-import type { MigrationReport } from '../model.ts'
+import type { MigrationReport, ReportModel } from '../model.ts'
 import { movesSection } from '../moves.ts'
 import { contextLines, errorsSection, type Section, sectionsOf } from '../sections.ts'
-import { DEFINITIONS } from './definitions.ts'
 import { audit, configuration, contradictions, excluded, noise, processes, versions } from './details.ts'
 import { differences } from './differences.ts'
 import type { Draw } from './draw.ts'
@@ -24,8 +24,15 @@ interface Part {
   readonly body: Child
 }
 
-/** `prefix` makes the ids of this migration unique in the page. */
-export function migrationMarkup(migration: MigrationReport, { draw, prefix }: { draw: Draw; prefix: string }): Markup {
+export interface Around {
+  readonly draw: Draw
+  /** Makes the ids of this migration unique in the page. */
+  readonly prefix: string
+  /** Of the model. */
+  readonly docs: string | null
+}
+
+export function migrationMarkup(migration: MigrationReport, { draw, prefix, docs }: Around): Markup {
   const parts = partsOf(migration, draw, prefix).filter(({ body }) => hasBody(body))
   const idOf = (title: string): string => `${prefix}-${slug(title)}`
   return html`<article aria-label="report of ${migration.name.slice(0, 100)}">
@@ -34,7 +41,7 @@ ${header(migration)}
     ({ title }) => html`<li><a href="#${idOf(title)}">${title}</a></li>`,
   )}</ul></nav>
 ${parts.map(
-  ({ title, body }) => html`<section><h2 id="${idOf(title)}">${title}</h2>${howLink(title)}
+  ({ title, body }) => html`<section><h2 id="${idOf(title)}">${title}</h2>${howLink(title, docs)}
 ${body}</section>
 `,
 )}</article>
@@ -45,10 +52,11 @@ function slug(title: string): string {
   return title.toLowerCase().replace(/[^a-z]+/g, '-')
 }
 
-/** To the part at the end of the page that says how these numbers are computed. */
-function howLink(title: string): Markup | false {
-  if (!DEFINITIONS.some((part) => part.title === title)) return false
-  return html`<p class="how small"><a href="#how-${slug(title)}">how these are computed</a></p>`
+/** To the part at the end of the page that says how these numbers are computed, and to the docs that say more. */
+function howLink(title: string, docs: string | null): Markup | false {
+  const part = DEFINITIONS.find((each) => each.title === title)
+  if (part === undefined) return false
+  return html`<p class="how small"><a href="#how-${slug(title)}">how these are computed</a>${docs !== null && html` · <a href="${docsLink(docs, part)}" rel="noreferrer">docs</a>`}</p>`
 }
 
 function hasBody(body: Child): boolean {
@@ -158,18 +166,22 @@ function sectionTable({ head, rows, textColumns, rest }: Section): Markup {
 }
 
 /** At the end of the page, once. */
-export function definitionsMarkup(version: string): Markup {
+export function definitionsMarkup({ cutover, docs }: Pick<ReportModel, 'cutover' | 'docs'>): Markup {
+  const page = html`<code>docs/${DOCS_PAGE}</code>`
+  const linked = docs === null ? page : html`<a href="${docs}${DOCS_PAGE}" rel="noreferrer">${page}</a>`
   return html`<section aria-labelledby="computed"><h2 id="computed">How each number is computed</h2>
-<p class="quiet">From the ledger alone, at one consistent read. <code>docs/report.md</code> of cutover ${version} says more, under the headings named here.</p>
-${DEFINITIONS.map(
-  ({
-    title,
-    docs,
-    terms,
-  }) => html`<details id="how-${slug(title)}"><summary>${title} <span class="small">(docs/report.md#${docs})</span></summary>
+<p class="quiet">From the ledger alone, at one consistent read. ${linked} of cutover ${cutover} says more, under the headings named here.</p>
+${DEFINITIONS.map((part) => definitionMarkup(part, docs))}</section>`
+}
+
+function definitionMarkup(part: Definitions, docs: string | null): Markup {
+  const { title, terms } = part
+  const name = `docs/${DOCS_PAGE}#${part.docs}`
+  const more = docs === null ? name : html`<a href="${docsLink(docs, part)}" rel="noreferrer">${name}</a>`
+  return html`<details id="how-${slug(title)}"><summary>${title}</summary>
 <div class="scroll" tabindex="0" role="group" aria-label="${title}, how computed"><table><tbody>${terms.map(
-    ([name, meaning]) => html`<tr><th class="t" scope="row">${name}</th><td class="t">${meaning}</td></tr>`,
-  )}</tbody></table></div></details>
-`,
-)}</section>`
+    ([term, meaning]) => html`<tr><th class="t" scope="row">${term}</th><td class="t">${meaning}</td></tr>`,
+  )}</tbody></table></div>
+<p class="quiet small">More in ${more}</p></details>
+`
 }

@@ -1,4 +1,13 @@
-// How is each number computed? The page says it by itself, in the words of `docs/report.md`, where more is written.
+// How is each number computed? The page says it by itself, in the words of `docs/report.md`, where more is written. There
+// the links of all views lead.
+
+/** In the folder of the docs. */
+export const DOCS_PAGE = 'report.md'
+
+/** `base`: of the model (`docs`). */
+export function docsLink(base: string, { docs }: Pick<Definitions, 'docs'>): string {
+  return `${base}${DOCS_PAGE}#${docs}`
+}
 
 /** A part of the page, and the heading in `docs/report.md` that says more. */
 export interface Definitions {
