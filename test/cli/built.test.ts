@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDocument } from 'yaml'
-import { type Built, buildPackage, type Project, start } from './built.ts'
+import { type Built, buildPackage, PRODUCER, start, typeCheck } from './built.ts'
 import { until } from './kit.ts'
 
 let built: Built
@@ -12,27 +12,6 @@ beforeAll(async () => {
   built = await buildPackage()
 }, 120_000)
 afterAll(() => built?.remove())
-
-const TSCONFIG = JSON.stringify({
-  compilerOptions: {
-    ...{
-      target: 'es2024',
-      module: 'nodenext',
-      types: ['node'],
-      strict: true,
-      noEmit: true,
-      allowImportingTsExtensions: true,
-    },
-    ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noUnusedLocals: true, skipLibCheck: true },
-  },
-  include: ['*.ts', '*.mts'],
-})
-
-async function typeCheck(project: Project): Promise<string> {
-  project.write('tsconfig.json', TSCONFIG)
-  const { code, stdout } = await start('tsc', ['-p', '.'], project.folder).ended
-  return code === 0 ? '' : stdout
-}
 
 describe('the program', () => {
   test('succeeds and fails with the exit codes that it promises', async () => {
@@ -93,7 +72,7 @@ describe('init', () => {
     const worker = start('node', ['cutover.worker.ts'], project.folder)
     try {
       project.write('produce.ts', PRODUCER)
-      expect(await start('node', ['produce.ts'], project.folder).ended).toMatchObject({ code: 0, stderr: '' })
+      expect(await project.node('produce.ts')).toMatchObject({ code: 0, stderr: '' })
       await until(
         'the job is done',
         async () => {
@@ -197,10 +176,3 @@ describe('init', () => {
     ])
   })
 })
-
-const PRODUCER = `import { openCutover } from 'cutover'
-import config from './cutover.config.ts'
-const cutover = await openCutover(config)
-await cutover.enqueue('parse-email', { id: 'mail-1', text: 'three short words' })
-await cutover.close()
-`

@@ -11,8 +11,17 @@ import { CONFIG_NAMES } from '../config-file.ts'
 import type { Answer, Call, Io } from '../io.ts'
 import { examples } from '../options.ts'
 import type { Cli } from '../run.ts'
-import { configTemplate, flagsTemplate } from '../templates/config.ts'
-import { LEDGER_KINDS, type LedgerKind, type Names, QUEUE_KINDS, type QueueKind } from '../templates/names.ts'
+import { configTemplate } from '../templates/config.ts'
+import { FLAG_LIBRARIES, FLAGS_BY_LIBRARY, flagSteps, flagsFile } from '../templates/flags.ts'
+import {
+  FLAG_KINDS,
+  type FlagKind,
+  LEDGER_KINDS,
+  type LedgerKind,
+  type Names,
+  QUEUE_KINDS,
+  type QueueKind,
+} from '../templates/names.ts'
 import { workerTemplate } from '../templates/worker.ts'
 
 interface Options {
@@ -20,6 +29,7 @@ interface Options {
   readonly legacy?: QueueKind
   readonly target?: QueueKind
   readonly ledger?: LedgerKind
+  readonly flags?: FlagKind
   readonly keys: 'many' | 'few'
   readonly force?: boolean
 }
@@ -40,6 +50,12 @@ export function initCommand(program: Command, cli: Cli): void {
       ).choices(LEDGER_KINDS),
     )
     .addOption(
+      new Option(
+        '--flags <kind>',
+        'where the flag is (default: unleash with unleash-client in package.json, openfeature with flagd-provider, else file)',
+      ).choices(FLAG_KINDS),
+    )
+    .addOption(
       new Option('--keys <how many>', 'few: the plan for some hundred keys, with limits that so few can prove')
         .choices(['many', 'few'])
         .default('many'),
@@ -50,6 +66,7 @@ export function initCommand(program: Command, cli: Cli): void {
       examples([
         'cutover init --name parse-email',
         'cutover init --name parse-email --legacy bee-queue --target bullmq --ledger redis',
+        'cutover init --name parse-email --flags unleash',
         'cutover init --name parse-email --keys few',
       ]),
     )
@@ -62,7 +79,7 @@ async function init(call: Call<Options>): Promise<Answer> {
   const names = namesOf(options, found)
   const files: Readonly<Record<string, string>> = {
     [`cutover.config.${names.extension}`]: configTemplate(names),
-    'cutover.flags.yaml': flagsTemplate(names),
+    ...(await flagsFile(names)),
     'migration-plan.md': planOf(names, options),
     [`cutover.worker.${names.extension}`]: workerTemplate(names),
   }
@@ -78,12 +95,12 @@ async function init(call: Call<Options>): Promise<Answer> {
   }
   for (const [file, text] of Object.entries(files)) write(join(io.cwd, file), text)
   const next = nextSteps(names, found)
-  const { name, legacy, target, ledger } = names
+  const { name, legacy, target, ledger, flags } = names
   return {
-    json: { migration: name, legacy, target, ledger, written: Object.keys(files), next },
+    json: { migration: name, legacy, target, ledger, flags, written: Object.keys(files), next },
     text: (pen) =>
       [
-        `${pen.style('bold', name)}: ${legacy} → ${target}, ledger ${ledger}`,
+        `${pen.style('bold', name)}: ${legacy} → ${target}, ledger ${ledger}, flags ${flags}`,
         ...Object.keys(files).map((file) => `  ${pen.style('green', 'written')}  ${file}`),
         '',
         'Next:',
@@ -142,7 +159,9 @@ function namesOf(options: Options, { dependencies, type }: Package): Names {
   const target = options.target ?? (legacy === 'embedded' ? 'embedded' : 'bullmq')
   const ledger = options.ledger ?? (legacy === 'embedded' && target === 'embedded' ? 'sqlite' : 'redis')
   // Node takes a .ts file of an explicit CommonJS package for CommonJS, where `import` is a syntax error.
-  return { name: options.name, legacy, target, ledger, extension: type === 'commonjs' ? 'mts' : 'ts' }
+  const [, flagsOfPackage = 'file'] = Object.entries(FLAGS_BY_LIBRARY).find(([each]) => dependencies.has(each)) ?? []
+  const flags = options.flags ?? flagsOfPackage
+  return { name: options.name, legacy, target, ledger, flags, extension: type === 'commonjs' ? 'mts' : 'ts' }
 }
 
 const LIBRARIES: Readonly<Record<QueueKind, readonly string[]>> = {
@@ -151,17 +170,21 @@ const LIBRARIES: Readonly<Record<QueueKind, readonly string[]>> = {
   bullmq: ['bullmq', 'ioredis'],
 }
 
-function nextSteps({ name, legacy, target, ledger, extension }: Names, { dependencies }: Package): string[] {
-  const needed = ['cutover', ...LIBRARIES[legacy], ...LIBRARIES[target], ...(ledger === 'redis' ? ['ioredis'] : [])]
+function nextSteps(names: Names, { dependencies }: Package): string[] {
+  const { name, legacy, target, ledger, flags, extension } = names
+  const queues = [...LIBRARIES[legacy], ...LIBRARIES[target]]
+  const needed = ['cutover', ...queues, ...(ledger === 'redis' ? ['ioredis'] : []), ...FLAG_LIBRARIES[flags]]
+  const { first, drive } = flagSteps(names)
   const missing = [...new Set(needed)].filter((library) => !dependencies.has(library))
   const local = ledger === 'sqlite' || legacy === 'embedded' || target === 'embedded'
   return [
     ...(missing.length === 0 ? [] : [`npm install ${missing.join(' ')}`]),
     ...(local ? ['add .cutover/ to .gitignore'] : []),
     `put your job's types into cutover.config.${extension} and its work into cutover.worker.${extension}`,
+    ...first,
     'npx cutover check',
     `node cutover.worker.${extension}, and npx cutover doctor beside it`,
     `where jobs are made: const { id, route } = await cutover.enqueue('${name}', payload)`,
-    `npx cutover drive ${name}, and beside it: npx cutover status ${name} --watch`,
+    drive,
   ]
 }

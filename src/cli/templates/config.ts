@@ -1,15 +1,17 @@
 // The configuration that `init` writes.
 
+import { flagsImports, flagsOption } from './flags.ts'
 import type { Names } from './names.ts'
 
-export function configTemplate({ name, legacy, target, ledger }: Names): string {
+export function configTemplate(names: Names): string {
+  const { name, legacy, target, ledger } = names
   const redis = [legacy, target].some((kind) => kind !== 'embedded') || ledger === 'redis'
   const kinds = [...new Set([legacy, target])].sort()
   const lines = [
     `// Which jobs are on their way, from which queue to which. Importing this opens no connection.`,
     ``,
     `import { defineConfig, type } from 'cutover'`,
-    `import { fileFlags } from 'cutover/flags/file'`,
+    ...flagsImports(names),
     ledger === 'redis'
       ? `import { redisLedger } from 'cutover/ledgers/redis'`
       : `import { sqliteLedger } from 'cutover/ledgers/sqlite'`,
@@ -38,8 +40,7 @@ export function configTemplate({ name, legacy, target, ledger }: Names): string 
     ledger === 'redis'
       ? `  ledger: redisLedger({ url: redis }),`
       : `  // one machine, many processes; on several machines use redisLedger({ url }) from 'cutover/ledgers/redis'\n  ledger: sqliteLedger(),`,
-    `  // cutover.flags.yaml; turned with: npx cutover flag set ${name} --target 10%`,
-    `  flags: fileFlags(),`,
+    ...flagsOption(names).map((line) => `  ${line}`),
     `  migrations: {`,
     `    '${name}': {`,
     `      payload: type<Payload>(),`,
@@ -70,11 +71,4 @@ function queue(kind: Names['legacy'], name: string): string {
   return kind === 'bee-queue'
     ? `beeQueue({ queue: '${name}', redis })`
     : `bullmq({ queue: '${name}', connection: redis })`
-}
-
-export function flagsTemplate({ name }: Names): string {
-  return `# Share of keys on target, and share that also gets a shadow on the other side.
-# Turned with: npx cutover flag set ${name} --target 10% --shadow 100%
-${name}: { target: 0%, shadow: 0% }
-`
 }
