@@ -26,11 +26,16 @@ export interface FlagView {
   readonly shadow: number | null
 }
 
+const UNREAD = { reading: 'unknown', target: null, shadow: null } as const
+
 export async function viewFlag(session: Session, settings: MigrationSettings): Promise<FlagView> {
   try {
     const source = await session.flags()
     const health = source.health()
     const reading = source.read(settings.flag)
+    // a file that is not there has no values; a server that was never reached has some, which live processes may go by
+    const never = source.kind !== 'file' && health.state !== 'ok' && !Number.isFinite(health.ageMs)
+    const unread = never && reading.kind === 'missing'
     return {
       name: settings.flag,
       kind: source.kind,
@@ -40,8 +45,7 @@ export async function viewFlag(session: Session, settings: MigrationSettings): P
       message: health.message ?? null,
       revision: source.revision(),
       writable: source.writer !== undefined,
-      reading: reading.kind,
-      ...dialsOf(reading),
+      ...(unread ? UNREAD : { reading: reading.kind, ...dialsOf(reading) }),
     }
   } catch (error) {
     const nothing = { origin: null, ageMs: null, revision: null, writable: false, target: null, shadow: null }
@@ -75,7 +79,7 @@ const WHY: Readonly<Partial<Record<FlagView['reading'], string>>> = {
   missing: 'the flag has no value: every job goes to legacy',
   off: 'the flag is off: every job goes to legacy',
   custom: 'the flag has rules of its own: no single pair of numbers says it',
-  unknown: 'not known: the flag source cannot be read',
+  unknown: 'not known: the flag cannot be read from here; live processes go by what they read last, new ones to legacy',
 }
 
 /** `target 25%  shadow 100%`, or why there are no numbers. */

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { tlsAdvice } from '../../adapters/flags/unleash/http.ts'
 import { type UnleashFlagsOptions, unleashFlags } from '../../adapters/flags/unleash/index.ts'
 import { encodeDials } from '../../adapters/unleash-engine.ts'
 import { coversRevision, type FlagSource } from '../../src/ports/flags.ts'
@@ -153,6 +154,27 @@ describe('an answer that is not good changes nothing but the health', () => {
       tls.closeAllConnections()
       await new Promise((resolve) => tls.close(resolve))
     }
+  })
+})
+
+describe('TLS', () => {
+  test.each([
+    ['DEPTH_ZERO_SELF_SIGNED_CERT self-signed certificate', /NODE_EXTRA_CA_CERTS/],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE unable to verify the first certificate', /NODE_EXTRA_CA_CERTS/],
+    ['CERT_HAS_EXPIRED certificate has expired', /renew its certificate/],
+    ["ERR_TLS_CERT_ALTNAME_INVALID Hostname/IP does not match certificate's altnames", /name that is in it/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', /https that is spoken/],
+    ['connect ECONNREFUSED 127.0.0.1:1', /^$/],
+  ])('%s', (why, advice) => expect(tlsAdvice(why)).toMatch(advice))
+
+  test('https to a server that speaks http: in one line, without the innards of OpenSSL', async () => {
+    const flags = await source({ url: server.url.replace('http:', 'https:') })
+    const { state, message = '' } = flags.health()
+    expect(state).toBe('unreachable')
+    expect(message).toMatch(
+      /cannot be reached: \S+; is it https that is spoken there, or http\?; every job goes to legacy$/,
+    )
+    expect(message).not.toContain('\n')
   })
 })
 

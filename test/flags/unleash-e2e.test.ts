@@ -322,6 +322,14 @@ describe.skipIf(!there)('the flag server is gone', () => {
     const mark = both.map(({ lines }) => lines.length)
     await until(() => both.every(({ lines }, at) => lines.length > mark[at]! + 10), 'jobs go on without the server')
     expect(both.every((one) => lastOf(one)?.route === 'target')).toBe(true)
+    // who looks now knows nothing of the dials, and does not say 0
+    const looked = async (): Promise<string> => (await cli('flag', 'get')).stdout
+    expect((await cli('flag', 'get')).code).toBe(1)
+    expect(await looked()).toMatch(/dials +not known: .*what they read last/)
+    await until(async () => (await looked()).match(/produces +flag unreachable/g)?.length === 2, 'both tell it')
+    const told = (await cli('doctor')).stdout
+    for (const words of [/\(down-at-start\)/, /writing .*cannot be reached.*\n.*needs no flag/])
+      expect(told).toMatch(words)
 
     const began = Date.now()
     const rolled = await cli('rollback', 'mail', '--no-move', '--why', 'wrong subjects')

@@ -1,5 +1,6 @@
 // Flags from a real Unleash server: every doubt of the table, writing, tenants, recovery, exposures.
 
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +9,20 @@ import { type DoubtId, UNLEASH_DOUBTS } from '../../adapters/flags/unleash/doubt
 import { type UnleashFlagsOptions, unleashFlags } from '../../adapters/flags/unleash/index.ts'
 import { encodeDials, type FlagStrategy } from '../../adapters/unleash-engine.ts'
 import type { FlagDecision, FlagSource } from '../../src/ports/flags.ts'
+import { call } from '../cli/kit.ts'
 import { flagsContract } from '../contract/flags-contract.ts'
 import { until } from '../support/app.ts'
 import { type FlagProxy, startFlagProxy, type Tamper } from '../support/flag-proxy.ts'
 import { hasUnleash, startUnleash, type UnleashServer } from '../support/unleash.ts'
+
+/** A line of `cutover doctor --json`. */
+interface Check {
+  readonly area: string
+  readonly name: string
+  readonly status: string
+  readonly text: string
+  readonly advice?: string
+}
 
 const there = hasUnleash()
 let server: UnleashServer
@@ -20,6 +31,8 @@ let folder: string
 const open: FlagSource[] = []
 /** Runs beside all other tests, as the server believes a deleted token until it next reads all of them, once a minute. */
 let revocation: ReturnType<typeof revoked> | undefined
+/** Nobody waits for it any more. */
+let over = false
 
 beforeAll(async () => {
   if (!there) return
@@ -30,6 +43,7 @@ beforeAll(async () => {
   revocation.catch(() => {}) // its test hears of it
 }, 120_000)
 afterAll(async () => {
+  over = true
   await (await revocation?.catch(() => undefined))?.flags.close()
   await proxy?.stop()
   await server?.stop()
@@ -255,6 +269,71 @@ describe.skipIf(!there)('doubts, with a real server', () => {
     })
   })
 
+  /** What `cutover doctor` says of some flags, with the ids that it names in order of the flags. */
+  async function doctor(url: string, token: string, flags: readonly string[]): Promise<readonly Check[]> {
+    const file = join(folder, `doctor-${randomUUID()}.config.ts`)
+    const options = { url, token, poll: '1h', maxStale: '2h', timeout: '1s', metrics: 'off' }
+    writeFileSync(
+      file,
+      `import { defineConfig, type } from 'cutover'
+import { unleashFlags } from 'cutover/flags/unleash'
+import { sqliteLedger } from 'cutover/ledgers/sqlite'
+import { embeddedQueue } from 'cutover/queues/embedded'
+const queue = (name: string) => embeddedQueue({ path: ${JSON.stringify(join(folder, 'queue.db'))}, queue: name })
+const of = (flag: string) => ({
+  payload: type<object>(), legacy: queue(flag), target: queue(flag + '-next'), flag, timeout: '1s',
+  flagKind: flag === 'doubt-has-variants' ? 'boolean' : 'string',
+}) as const
+export default defineConfig({
+  namespace: 'doctor', ledger: sqliteLedger({ path: ${JSON.stringify(join(folder, 'ledger.db'))} }),
+  flags: unleashFlags(${JSON.stringify(options)} as never),
+  migrations: Object.fromEntries(${JSON.stringify(flags)}.map((flag) => ['of-' + flag, of(flag)])),
+})
+`,
+    )
+    const { stdout, stderr } = await call(['doctor', '--json', '--config', file], { cwd: folder })
+    expect(stdout + stderr).not.toContain(token.split('.')[1])
+    const { checks } = JSON.parse(stdout) as { checks: readonly Check[] }
+    return checks.filter(({ area, name }) => area.startsWith('of-') && name === 'flag')
+  }
+
+  describe('doctor names it, with the fix', () => {
+    const adviceOf = (id: DoubtId, name: string): string =>
+      (UNLEASH_DOUBTS.find((each) => each.id === id)?.fix ?? '').replaceAll('NAME', name)
+
+    test('of flags: each', async () => {
+      const ids = ofFlags.map(({ id }) => id).filter((id) => id !== 'empty-key')
+      const all = ids.map((id) => `doubt-${id}`)
+      const checks = await doctor(server.url, server.backendToken, all)
+      for (const [at, id] of ids.entries()) {
+        const area = `of-${all[at]}`
+        const [first] = checks.filter((check) => check.area === area)
+        expect(first, id).toMatchObject({ advice: adviceOf(id, area), text: expect.stringContaining(`(${id})`) })
+        expect(['bad', 'warn'], id).toContain(first?.status)
+      }
+    })
+
+    const silence: Tamper = () => {}
+    const says =
+      (text: string): Tamper =>
+      (_request, response) =>
+        void response.end(text)
+    test.each<[DoubtId, Tamper | undefined]>([
+      ['refused', undefined],
+      ['down-at-start', cut],
+      ['unreachable', cut],
+      ['silent', silence],
+      ['malformed', says('<html>log in</html>')],
+      ['no-features', says('{"version":2,"features":[],"meta":{"revisionId":1000000}}')],
+    ])('of the channel: %s', async (id, tamper) => {
+      proxy.tamper = tamper
+      const token = `default:development.${randomBytes(24).toString('hex')}`
+      const checks = await doctor(proxy.url, token, ['live'])
+      const named = checks.find(({ text }) => text.includes(`(${id})`))
+      expect(named).toMatchObject({ area: 'of-live', advice: adviceOf(id, 'of-live') })
+    })
+  })
+
   test('the table is complete: every doubt is tried above', () => {
     const tried = [...Object.keys(FLAGS), ...Object.keys(CHANNELS), 'stale', 'no-features', 'down-at-start']
     expect(tried.toSorted()).toEqual(UNLEASH_DOUBTS.map(({ id }) => id).toSorted())
@@ -274,7 +353,7 @@ async function revoked(): Promise<{ flags: FlagSource; file: string; token: stri
   const during: FlagDecision[] = []
   const refused = (): boolean => {
     during.push(ask(flags, 'revoked'))
-    return flags.health().state === 'refused'
+    return over || flags.health().state === 'refused'
   }
   await until(refused, 'the server refuses the token', 150_000)
   return { flags, file, token, during }

@@ -124,9 +124,15 @@ function unreachable({ url, timeoutMs, token }: Question, timeout: AbortSignal, 
     return new ChannelFault('unreachable', `${url} has not answered within ${timeoutMs} ms`, { kind: 'silent', cause })
   }
   const why = scrub(reasonOf(cause), token)
-  const tls = /CERT|SSL|TLS|SIGNED|EPROTO/i.test(why)
-  const advice = tls ? '; for a certificate of your own set NODE_EXTRA_CA_CERTS' : ''
-  return new ChannelFault('unreachable', `${url} cannot be reached: ${why}${advice}`, { cause })
+  return new ChannelFault('unreachable', `${url} cannot be reached: ${why}${tlsAdvice(why)}`, { cause })
+}
+
+/** What to do about a connection that TLS refused, by what Node says; empty for others. */
+export function tlsAdvice(why: string): string {
+  if (/WRONG_VERSION_NUMBER|EPROTO|PACKET_LENGTH/.test(why)) return '; is it https that is spoken there, or http?'
+  if (/ALTNAME/.test(why)) return '; its certificate is for another host: url must have the name that is in it'
+  if (/EXPIRED|NOT_YET_VALID/.test(why)) return '; renew its certificate, or set the clock'
+  return /CERT|SSL|TLS|SIGNED|ISSUER/i.test(why) ? '; for a certificate of your own set NODE_EXTRA_CA_CERTS' : ''
 }
 
 /** What fetch hides: the system's own error is its cause. */
@@ -136,6 +142,8 @@ function reasonOf(error: unknown): string {
   if (cause instanceof AggregateError && cause.errors.length > 0) return reasonOf(cause.errors[0])
   if (cause instanceof Error) {
     const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
+    // the message is OpenSSL's own, with the address in memory and the line of its source
+    if (/^ERR_SSL_|^EPROTO$/.test(code)) return code
     return cause.message.includes(code) ? cause.message : `${code} ${cause.message}`
   }
   return error.message

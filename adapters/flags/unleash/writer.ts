@@ -92,7 +92,9 @@ export class UnleashWriter implements FlagWriter {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       const advice =
-        'give a token for the Admin API (admin, or a person’s) and the right project; reading goes on without'
+        isCutoverError(error) && error.code === 'flag-not-writable'
+          ? 'give a token for the Admin API (admin, or a person’s) and the right project; reading goes on without'
+          : 'see what is said of reading; to go back meanwhile: cutover rollback, which needs no flag'
       return [{ id: 'writer', status: 'warn', text, advice }]
     }
   }

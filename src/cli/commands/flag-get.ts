@@ -27,7 +27,7 @@ export async function getFlag(call: Call): Promise<Answer> {
     const settings = session.pick(call.args[0])
     const [flag, ledger] = await Promise.all([viewFlag(session, settings), readLedger(session, settings)])
     const got: Got = { ...(await storedBeside(session, settings, flag)), ...ledger }
-    const known = got.ledgerFault === undefined && flag.state !== 'failed'
+    const known = got.ledgerFault === undefined && got.flag.reading !== 'unknown'
     return {
       exit: known ? EXIT.ok : EXIT.error,
       json: getJson(settings.name, got),
