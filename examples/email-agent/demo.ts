@@ -60,13 +60,15 @@ async function run(
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   // only now: the configuration reads the environment when it is loaded
-  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }, { jsonReport }, { htmlReport }] = await Promise.all([
-    import('./demo/run.ts'),
-    import('./demo/outcome.ts'),
-    import('../../src/report/text.ts'),
-    import('../../src/report/json.ts'),
-    import('../../src/report/html.ts'),
-  ])
+  const [{ runDemo }, { faultsOf, outcomeText }, { textReport }, { jsonReport }, { htmlReport }, { installedDocs }] =
+    await Promise.all([
+      import('./demo/run.ts'),
+      import('./demo/outcome.ts'),
+      import('../../src/report/text.ts'),
+      import('../../src/report/json.ts'),
+      import('../../src/report/html.ts'),
+      import('../../src/config/docs.ts'),
+    ])
   const { input, jobs, json, redis, bad } = options
   try {
     const onChildren = (children: { kill(): void }): void => {
@@ -87,7 +89,7 @@ async function run(
       out(last)
     }
     const page = join(folder, 'report.html')
-    writeFileSync(page, await htmlReport(result.model))
+    writeFileSync(page, await htmlReport({ ...result.model, docs: installedDocs(folder) }))
     if (!json) out(`The report as a page: ${relative('', page)}\n`)
     const faults = byPlan?.faults ?? faultsOf(result, jobs)
     if (json && faults.length > 0) tell(`${faults.join('\n')}\n`)

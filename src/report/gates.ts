@@ -5,6 +5,7 @@
 
 import { finite } from '../rollout/drive/trend.ts'
 import { bounds } from '../rollout/evidence.ts'
+import { PLAIN_LIMITS } from '../rollout/gates/plain.ts'
 import { readCounts } from '../rollout/gates/readings.ts'
 import type { GateResult, StageCounts } from '../rollout/gates/stage.ts'
 import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
@@ -32,7 +33,9 @@ const NOTHING: Numbers = {
 }
 
 export function gateReport(result: GateResult, context: GateContext): GateReport {
-  const { name, server, verdict, reason, logEPass, logEFail, passAt, failAt, input } = result
+  const { name, server, verdict, reason, logEPass, logEFail, passAt, input } = result
+  // a gate with a level of its own
+  const failAt = input?.gate === 'sampleRatio' ? -Math.log(input.limit ?? PLAIN_LIMITS.sampleRatio) : result.failAt
   const own = planned(name, context.stage)
   const numbers = input === null ? NOTHING : numbersOf(result, input, context)
   const { unitsNeeded: needed, text, ...seen } = numbers
@@ -164,7 +167,29 @@ function windowed({ reason, passAt, failAt, verdict }: GateResult, input: Window
   const estimate = n === 0 ? null : worst
   return {
     ...{ limit: input.limit, estimate, interval: intervalOf(input, { passAt, failAt }), units, unitsNeeded: needed },
-    text: `${formatShare(estimate)} of ${formatCount(n)}, limit ${formatShare(input.limit)}`,
+    text: windowedText(input, n, estimate),
+  }
+}
+
+/** In few words, for a column. What never came counts against target: the estimate is the worst that there may be. */
+function windowedText(input: WindowedInput, n: number, estimate: number | null): string {
+  const [seen, limit] = [formatShare(estimate), `limit ${formatShare(input.limit)}`]
+  const missing = (gone: number | undefined): string =>
+    gone === undefined || gone === 0 ? '' : `, ${formatCount(gone)} never came`
+  switch (input.gate) {
+    case 'mismatch':
+      return `${seen} of ${formatCount(n)} differ, ${limit}${missing(input.counts.orphaned)}`
+    case 'excessMismatch':
+      return `${seen} over legacy's own, ${limit}${missing(input.counts.orphaned)}`
+    case 'errorsPaired':
+    case 'errorsCanary':
+      return estimate !== null && estimate < 0
+        ? `${formatShare(-estimate)} fewer fail on target, ${limit}`
+        : `${seen} more fail on target, ${limit}`
+    case 'errorsAlone':
+      return `${seen} of ${formatCount(n)} failed, ${limit}${missing(input.counts.lost)}`
+    case 'lost':
+      return `${seen} of ${formatCount(n)} lost, ${limit}`
   }
 }
 

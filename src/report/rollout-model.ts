@@ -37,8 +37,15 @@ export interface RolloutReport {
    * controller, the last one as it is now. After a rollback as it was until then.
    */
   readonly trend: readonly TrendPoint[]
-  /** Proven at `evidenceFor ≥ passAt`, refuted at `evidenceAgainst ≥ failAt`; null while `trend` is empty. */
-  readonly trendLevels: { readonly passAt: number; readonly failAt: number } | null
+  /**
+   * Refuted at `evidenceAgainst ≥ failAt`; those in `proving` proven at `evidenceFor ≥ passAt`, the others watch. Null while
+   * `trend` is empty.
+   */
+  readonly trendLevels: {
+    readonly passAt: number
+    readonly failAt: number
+    readonly proving: readonly GateReport['name'][]
+  } | null
   /** What was done, oldest first, at most the last hundred. */
   readonly timeline: readonly TimelineEntry[]
 }

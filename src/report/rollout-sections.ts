@@ -42,15 +42,17 @@ export function gatesSection({ gates, verdict, stage, waits }: RolloutReport): S
 
 function gateRow(gate: GateReport): Cell[] {
   const { name, server, rule, verdict, reason, text, evidenceFor, evidenceAgainst, passAt, failAt, units } = gate
-  const against = (log: number | null, at: number): string =>
+  const reaching = (log: number | null, at: number): string =>
     log === null ? '' : `${log.toFixed(2)} of ${at.toFixed(2)}`
+  // only a gate that has to prove something has a number to reach; one that watches proves nothing, whatever is said for it
+  const watched = (log: number | null): string => (log === null ? '' : log.toFixed(2))
   return [
     server === null ? name : { foreign: `${name} ${server}` },
     `${verdict} ${reason}`,
-    { foreign: rule === 'prove' ? `${text} (to be proven)` : text },
+    { foreign: text },
     gate.interval === null ? '' : intervalText(gate.interval),
-    against(evidenceFor, passAt),
-    against(evidenceAgainst, failAt),
+    rule === 'prove' ? reaching(evidenceFor, passAt) : watched(evidenceFor),
+    reaching(evidenceAgainst, failAt),
     units === null ? '' : formatCount(units),
     neededText(gate),
   ]

@@ -6,7 +6,15 @@ import type { DriveState, PresenceRecord, Snapshot } from '../ports/ledger.ts'
 import { type DriveReason, decideStep } from '../rollout/drive/decide.ts'
 import type { DriveFacts, FlagFacts, PlanReading } from '../rollout/drive/facts.ts'
 import { driveFacts, type Judged, judgeDriven } from '../rollout/drive/look.ts'
-import { attemptOf, type DriveRecord, dialsOf, type Move, readRecord, type Said } from '../rollout/drive/record.ts'
+import {
+  attemptOf,
+  type DriveRecord,
+  dialsOf,
+  type Move,
+  readRecord,
+  type Said,
+  stageOf,
+} from '../rollout/drive/record.ts'
 import { type TrendPoint as StoredPoint, trendPoint } from '../rollout/drive/trend.ts'
 import { waitsOf } from '../rollout/drive/words.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
@@ -62,7 +70,12 @@ function trendOf(
   const points = [...looks.filter(({ at }) => at < now || last === undefined), ...(last === undefined ? [] : [last])]
   const { alpha } = record.plan
   const levels = { alpha, attempt: attemptOf(record), tests: testsOf(record.plan) }
-  return { trend: points.map(pointReport), trendLevels: points.length === 0 ? null : thresholds(levels) }
+  const { gates } = stageOf(record)
+  const proving = STATISTICAL_GATES.filter((name) => gates[name]?.rule === 'prove')
+  return {
+    trend: points.map(pointReport),
+    trendLevels: points.length === 0 ? null : { ...thresholds(levels), proving },
+  }
 }
 
 function pointReport({ at, gates }: StoredPoint): TrendPoint {

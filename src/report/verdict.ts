@@ -28,13 +28,20 @@ function headline(facts: Facts): string {
   return `${prefix}${stageClause(facts)}${jobsClause(facts)}; ${pairsClause(facts)}`
 }
 
-/** `held at shadow-all, mismatch: 18.4 % of 640, limit 1 %; `: what a plan that is being driven waits for. */
-function stageClause({ rollout }: Facts): string {
-  if (rollout === null || !rollout.driven || rollout.verdict === null || rollout.verdict === 'pass') return ''
-  const { verdict, stage, gates } = rollout
+/** `held at shadow-all, mismatch: 18.4 % of 640 pairs differ, limit 1 %; `: where it stands, and what it waits for. */
+function stageClause({ rollout, latch }: Facts): string {
+  if (latch.set) return `rolled back${latch.why === null ? '' : ` (${foreign(latch.why)})`}; `
+  if (rollout === null || !rollout.driven) return ''
+  const { verdict, phase, gates } = rollout
+  const stage = foreign(rollout.stage)
+  if (phase === 'back') return `rolled back from ${stage}; `
+  if (phase === 'entering') return `entering ${stage}; `
+  if (phase === 'done' && verdict !== 'fail') return 'through all stages of its plan; '
+  if (verdict === null) return ''
+  if (verdict === 'pass') return `passing at ${stage}; `
   const gate = gates.find((each) => each.verdict === verdict)
   const why = gate === undefined ? '' : `, ${gate.name}: ${foreign(gate.text)}`
-  return `${verdict === 'fail' ? 'failed' : 'held'} at ${foreign(stage)}${why}; `
+  return `${verdict === 'fail' ? 'failed' : 'held'} at ${stage}${why}; `
 }
 
 function jobsClause({ jobs }: Facts): string {

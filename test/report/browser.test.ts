@@ -25,6 +25,9 @@ const model = buildReport({
 const jobs = model.migrations[0]?.jobs.enqueued ?? 0
 const STRICT = { headers: { 'content-security-policy': contentPolicy() } }
 
+/** 210 × 297 mm without the margins, in px. */
+const A4 = { width: 703, height: 1016 }
+
 const MODES: Readonly<Record<string, BrowserContextOptions>> = {
   light: { viewport: { width: 1200, height: 900 }, colorScheme: 'light' },
   dark: { viewport: { width: 1200, height: 900 }, colorScheme: 'dark' },
@@ -99,7 +102,23 @@ describe.skipIf(path === undefined)('in Chromium', () => {
       const pdf = (await page.pdf({ preferCSSPageSize: true })).toString('latin1')
       // A4 in points
       expect(pdf).toMatch(/\/MediaBox \[0 0 59[45](\.\d+)? 84[12](\.\d+)?\]/)
+      await page.setViewportSize(A4)
+      const widths = await page.evaluate<[number, number]>('[document.documentElement.scrollWidth, innerWidth]')
+      expect(widths).toEqual([A4.width, A4.width])
+      // what is closed on a screen and belongs to the report is printed, the tables of plots are not
+      expect(await page.getByText('ended with an error, after its last attempt').isVisible()).toBe(true)
+      expect(await page.getByText('wchan anon_pipe_read').isVisible()).toBe(true)
+      expect(await page.locator('#m1-run details td').first().isVisible()).toBe(false)
       expect(complaints).toEqual([])
+    })
+  })
+
+  test('on a usual screen no table is cut off', async () => {
+    await withPage(html, { viewport: { width: 1080, height: 900 }, ...STRICT }, async ({ page }) => {
+      const cut = await page.evaluate<string[]>(`[...document.querySelectorAll('.scroll:has(> table)')]
+        .filter((each) => each.checkVisibility({ contentVisibilityAuto: true }) && each.scrollWidth > each.clientWidth)
+        .map((each) => each.getAttribute('aria-label'))`)
+      expect(cut).toEqual([])
     })
   })
 

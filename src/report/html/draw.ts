@@ -147,8 +147,11 @@ function yAxis(panel: Panel, at: number): object {
     splitNumber: Math.max(2, Math.round(height / 45)),
     minInterval: unit === 'count' ? 1 : undefined,
     ...(scale === 'log' || unit === 'ratio' ? {} : { min: 0 }),
-    ...(unit === 'ratio' ? { scale: true } : {}),
-    ...(atLeast === undefined ? {} : { max: (extent: { max: number }) => Math.max(atLeast, extent.max) }),
+    // what is compared with 1 is shown beside it
+    ...(unit === 'ratio'
+      ? { min: (seen: Extent) => ratioAxis(seen).min, max: (seen: Extent) => ratioAxis(seen).max }
+      : {}),
+    ...(atLeast === undefined ? {} : { max: ({ max }: Extent) => Math.max(atLeast, max) }),
     ...(most === undefined ? {} : { max: most }),
     axisLine: { show: false },
     axisTick: { show: false },
@@ -160,6 +163,18 @@ function yAxis(panel: Panel, at: number): object {
     },
     splitLine: { show: true, lineStyle: LINE_STYLE },
   }
+}
+
+interface Extent {
+  readonly min: number
+  readonly max: number
+}
+/** An axis from below to above all of them and 1, at places that are easily read. */
+function ratioAxis({ min, max }: Extent): Extent {
+  const [low, high] = [Math.min(1, min), Math.max(1, max)]
+  const step = high - low > 0.5 ? 0.5 : 0.1
+  const places = (ratio: number): number => Number((ratio * step).toFixed(1))
+  return { min: places(Math.floor(low / step + 1e-9)), max: places(Math.ceil(high / step - 1e-9)) }
 }
 
 /** A value in the words of its axis; the table beside the plot uses the same. */
@@ -186,7 +201,7 @@ function pointsOf(values: readonly (number | null)[], places: readonly number[])
 }
 
 function lineSeries(
-  { ink, as = 'solid', step, area, values }: Line,
+  { ink, as = 'solid', step, area, values, drawn = values }: Line,
   at: number,
   places: readonly number[],
 ): LineSeriesOption {
@@ -206,7 +221,7 @@ function lineSeries(
     },
     ...(step === true ? { step: 'end' as const } : {}),
     ...(area === true ? { areaStyle: { color: `var(--${ink}-soft)`, opacity: 1 } } : {}),
-    data: pointsOf(values, places),
+    data: pointsOf(drawn, places),
   }
 }
 

@@ -105,7 +105,7 @@ function failure(place: string, probe: McpProbeReport, lines: number): Markup {
   return html`<h3>In ${place}: ${foreign(found, 40)}</h3>
 <p>${hang === null ? 'Where it broke is not known.' : foreign(hang.sentence, 500)}</p>
 <p class="quiet small">${formatTime(at)}, after ${formatMs(ms)}: ${way}${orphans > 0 && `; ${plural(orphans, 'process', 'processes')} left behind and killed`}${facts.map((fact) => html`; ${foreign(fact, 120)}`)}</p>
-${hang !== null && hang.details.length > 0 && html`<details><summary>What was seen</summary>${seen(hang.details, lines)}</details>`}`
+${hang !== null && hang.details.length > 0 && html`<details class="paper"><summary>What was seen</summary>${seen(hang.details, lines)}</details>`}`
 }
 
 /** As many of the lines as there is room for; the rest is counted. */

@@ -16,6 +16,8 @@ export interface Line {
   readonly area?: true
   /** One value for each of the plot's `x`; null where there is none. */
   readonly values: readonly (number | null)[]
+  /** What is drawn in their place, e.g. cut off at the edge; the table has the values. */
+  readonly drawn?: readonly (number | null)[]
 }
 
 /** A range between two lines, e.g. an interval. */

@@ -178,7 +178,7 @@ function definitionMarkup(part: Definitions, docs: string | null): Markup {
   const { title, terms } = part
   const name = `docs/${DOCS_PAGE}#${part.docs}`
   const more = docs === null ? name : html`<a href="${docsLink(docs, part)}" rel="noreferrer">${name}</a>`
-  return html`<details id="how-${slug(title)}"><summary>${title}</summary>
+  return html`<details class="paper" id="how-${slug(title)}"><summary>${title}</summary>
 <div class="scroll" tabindex="0" role="group" aria-label="${title}, how computed"><table><tbody>${terms.map(
     ([term, meaning]) => html`<tr><th class="t" scope="row">${term}</th><td class="t">${meaning}</td></tr>`,
   )}</tbody></table></div>

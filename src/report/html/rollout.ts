@@ -7,7 +7,7 @@ import { gatesSection, timelineSection } from '../rollout-sections.ts'
 import type { Draw } from './draw.ts'
 import { figure } from './figure.ts'
 import { foreign, html, type Markup, wordOf } from './markup.ts'
-import type { Panel, Plot } from './plot.ts'
+import type { Ink, Line, Panel, Plot } from './plot.ts'
 import { table } from './table.ts'
 
 /** Sections of text and Markdown that stand here instead, by the beginning of their title. */
@@ -20,7 +20,7 @@ export function rolloutMarkup({ rollout }: MigrationReport, draw: Draw, id: (nam
   return html`<p>${driven ? 'The plan is being driven.' : 'The plan was let go: the dials are turned by hand.'} Stage <strong>${foreign(stage, 60)}</strong>, attempt ${attempt}, since ${formatTime(enteredAt)}: ${wordOf(PHASES, phase)}${verdict !== null && html`, <strong>${verdict}</strong>`}.</p>
 ${waits.length > 0 && html`<ul>${waits.slice(0, MOST_WAITS).map((wait) => html`<li>${foreign(wait, 600)}</li>`)}${waits.length > MOST_WAITS && html`<li>and ${plural(waits.length - MOST_WAITS, 'more reason')}</li>`}</ul>`}
 ${said('Paused', paused)}${said('Approved', approved)}
-<ol class="stages">${rollout.stages.map(stageMarkup)}</ol>
+<ol class="stages">${rollout.stages.map((each) => stageMarkup(each, phase))}</ol>
 ${gates(rollout)}
 ${plot !== undefined && figure(plot, draw)}
 ${timeline(rollout)}`
@@ -40,14 +40,19 @@ function said(what: string, by: RolloutReport['paused']): Markup | false {
 
 const STATES: Readonly<Record<RolloutStage['state'], string>> = { passed: 'passed', current: 'now', ahead: 'ahead' }
 
-function stageMarkup({ name, state, dials, minSoakMs, approval, attempts }: RolloutStage): Markup {
+/** The stage that was left is none that is on. */
+function stageMarkup(
+  { name, state, dials, minSoakMs, approval, attempts }: RolloutStage,
+  phase: RolloutReport['phase'],
+): Markup {
+  const left = state === 'current' && phase === 'back'
   const { target, shadow, control } = dials
   const more = [
     `soaks ${formatMs(minSoakMs)}`,
     ...(approval === 'manual' ? ['a human says yes'] : []),
     ...(attempts > 1 ? [`attempt ${attempts}`] : []),
   ]
-  return html`<li class="${state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${wordOf(STATES, state)}</span>
+  return html`<li class="${left ? 'left' : state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${left ? 'rolled back' : wordOf(STATES, state)}</span>
 <span>target ${formatShare(target)}, shadow ${formatShare(shadow)}${control > 0 && `, control ${formatShare(control)}`}</span>
 <span class="quiet">${more.join(', ')}</span></li>
 `
@@ -66,7 +71,7 @@ function gates(rollout: RolloutReport): Markup | false {
   )
   const more = all.length - shown.length
   return html`<h3>${foreign(head[0] ?? '', 100)}</h3>
-<p class="quiet small">Proven where “for” has reached its number, refuted where “against” has; natural logarithms. Intervals are right at every moment at once, each end at the level of the verdict.</p>
+<p class="quiet small">Evidence for and against in natural logarithms: proven where “for” has reached its number, refuted where “against” has; a gate that only watches can be refuted and proves nothing. Intervals are right at every moment at once, each end at the level of the verdict.</p>
 ${table({ head: ['Gate', ...head.slice(1)], rows: shown.map(({ cells }) => cells), textColumns, marked: shown.map(({ verdict }) => verdict) })}
 ${more > 0 && html`<p class="quiet">and ${plural(more, 'more gate')}, all in the JSON report</p>`}`
 }
@@ -86,29 +91,30 @@ const MOST_WAITS = 12
 const MOST = 1.5
 
 /** For and against each gate, on one axis with the two numbers that decide. */
-function evidencePlot({ trend, trendLevels, gates, phase }: RolloutReport, id: string): Plot | undefined {
+function evidencePlot({ trend, trendLevels, phase }: RolloutReport, id: string): Plot | undefined {
   if (trend.length < 2 || trendLevels === null) return undefined
   const { passAt, failAt } = trendLevels
   const most = MOST * Math.max(passAt, failAt)
   const panels = STATISTICAL_GATES.flatMap((name): Panel[] => {
     const at = trend.map((point) => point.gates.find((each) => each.name === name))
     if (!at.some((each) => each !== undefined)) return []
-    const rule = gates.find((gate) => gate.name === name)?.rule
-    const values = (of: 'evidenceFor' | 'evidenceAgainst') => at.map((each) => clip(each?.[of] ?? null, most))
+    const proves = trendLevels.proving.includes(name)
+    const line = (name: string, ink: Ink, of: 'evidenceFor' | 'evidenceAgainst'): Line => {
+      const values = at.map((each) => each?.[of] ?? null)
+      return { name, ink, values, drawn: values.map((value) => clip(value, most)) }
+    }
     return [
       {
         ...{
-          title: `${name}: evidence${rule === undefined ? '' : rule === 'prove' ? ', to be proven' : ', watched'}`,
+          title: `${name}: evidence, ${proves ? 'to be proven' : 'watched'}`,
           unit: 'evidence',
           height: 100,
           most,
         },
-        lines: [
-          { name: 'for', ink: 'ok', values: values('evidenceFor') },
-          { name: 'against', ink: 'bad', values: values('evidenceAgainst') },
-        ],
+        lines: [line('for', 'ok', 'evidenceFor'), line('against', 'bad', 'evidenceAgainst')],
         marks: [
-          { name: 'proven from here on', ink: 'ok', at: passAt },
+          // a gate that watches proves nothing
+          ...(proves ? [{ name: 'proven from here on', ink: 'ok', at: passAt } as const] : []),
           { name: 'refuted from here on', ink: 'bad', at: failAt },
         ],
       },

@@ -41,10 +41,12 @@ function content(cell: Cell): Markup {
   return typeof cell === 'string' ? html`${cell.replace(/^· /, '')}` : foreign(cell.foreign, FOREIGN)
 }
 
-/** Foreign words may be broken anywhere, but not into single letters. */
+/** Foreign words may be broken anywhere, but not into single letters, nor sentences into columns of words. */
 function wide(cell: Cell): string {
-  return typeof cell === 'string' ? '' : ' f'
+  if (typeof cell === 'string') return ''
+  return cell.foreign.length > SENTENCE ? ' f wide' : ' f'
 }
+const SENTENCE = 40
 
 /** Times and ranges stay on one line. */
 function isTime(cell: Cell): boolean {

@@ -32,6 +32,7 @@ section { position: relative; }
 .how { position: absolute; right: 0; top: 14px; margin: 0; }
 h3 { font-size: 1rem; margin: 20px 0 4px; }
 p { margin: 6px 0; }
+p, td, li, .stages span { text-wrap: pretty; }
 .quiet { color: var(--muted); }
 .small { font-size: 0.875rem; }
 code, .value, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.875em; }
@@ -77,6 +78,8 @@ th[aria-sort="ascending"] button::after { content: " \\2191"; opacity: 1; }
 th[aria-sort="descending"] button::after { content: " \\2193"; opacity: 1; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 0 32px; align-items: start; }
 .two > * { min-width: 0; }
+.two:not(:has(figure)) { display: flex; flex-wrap: wrap; gap: 0 48px; }
+.two:not(:has(figure)) > * { max-width: 100%; }
 figure { margin: 14px 0; position: relative; }
 figcaption h3 { margin: 0; }
 figure svg { display: block; width: 100%; height: auto; }
@@ -90,8 +93,9 @@ svg text { font-family: inherit; }
 .legend .ok.dotted::before { border-color: var(--ok); } .legend .bad.dotted::before { border-color: var(--bad); } .legend .ink.dotted::before { border-color: var(--ink); }
 .stages { list-style: none; margin: 12px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 6px; }
 .stages li { border: 1px solid var(--line); border-top: 5px solid var(--line); border-radius: 4px; padding: 6px 10px; font-size: 0.875rem; }
-.stages li.passed { border-top-color: var(--ok); } .stages li.current { border-color: var(--target); border-top-color: var(--target); background: var(--target-soft); }
+.stages li.left { border-top-color: var(--bad); } .stages li.left .state { color: var(--bad); font-weight: 600; } .stages li.passed { border-top-color: var(--ok); } .stages li.current { border-color: var(--target); border-top-color: var(--target); background: var(--target-soft); }
 .stages span { display: block; } .stages b { overflow-wrap: anywhere; } .stages .state { color: var(--muted); font-size: 0.8rem; text-transform: uppercase; letter-spacing: 0.04em; } .stages .current .state { color: var(--ink); font-weight: 600; }
+tr.fail td:nth-child(3), tr.hold td:nth-child(3), tr.pass td:nth-child(3) { min-width: 15em; }
 tr.fail th, tr.fail td:nth-child(2) { color: var(--bad); font-weight: 600; } tr.hold td:nth-child(2) { color: var(--look); font-weight: 600; } tr.pass td:nth-child(2) { color: var(--ok); font-weight: 600; }
 .legend .band::before { height: 10px; vertical-align: 0; border-top: 0; background: var(--bad-soft); }
 details { margin: 4px 0; }
@@ -122,20 +126,25 @@ mark { color: inherit; border-radius: 2px; padding: 0 1px; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
   .how { position: static; }
   .pair { grid-template-columns: 1fr; }
-  th, td { padding-right: 10px; }
+  th, td { padding-right: 10px; } thead th { white-space: normal; }
+  .filter input { width: 100%; margin: 2px 0 0; }
   figure.plot.wide svg { width: 860px; } figure.plot.half svg { width: 430px; }
 }
 @page { size: A4; margin: 14mm 12mm; }
 @media print {
-  :root { color-scheme: light; ${LIGHT} }
+  :root { color-scheme: light; font-size: 10pt; ${LIGHT} }
   body { font-size: 10pt; }
   main, footer { max-width: none; padding: 0; }
   nav, .how, .filter, summary, th button::after { display: none; }
+  table, thead th, table .small, pre { font-size: 8.5pt; } pre { white-space: pre-wrap; overflow-wrap: anywhere; } thead th { white-space: normal; } th, td { padding: 2pt 8pt 2pt 0; } th.f, td.f, .sentence, td.wide, tr td:nth-child(3) { min-width: 0 !important; }
+  details.paper > summary { display: list-item; list-style: none; color: inherit; font-weight: 600; break-after: avoid; }
+  details.paper::details-content { content-visibility: visible; block-size: auto; }
+  .tiles { grid-template-columns: repeat(5, 1fr); } .stages { grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); }
   th button { pointer-events: none; }
   h2 { margin-top: 18pt; break-after: avoid; } h3, figcaption { break-after: avoid; }
   .difference, figure, .verdict, tr { break-inside: avoid; }
   .scroll { overflow: visible; }
-  .two { grid-template-columns: 1fr 1fr; gap: 0 18px; }
+  .two:has(figure) { grid-template-columns: 1fr 1fr; gap: 0 18px; }
   .pair { grid-template-columns: 1fr 1fr; }
   a { color: inherit; text-decoration: none; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
