@@ -152,6 +152,11 @@ describe.skipIf(!there)('the command line', () => {
     )
     expect((await cli('flag', 'set', '--on', '--target', '50%', '--wait', '20s')).code).toBe(0)
     expect((await cli('doctor')).stdout).toMatch(/writing +the flag can be written from here/)
+    const elsewhere = join(folder, 'elsewhere.config.ts')
+    writeFileSync(elsewhere, configText().replace('admin: {', "admin: { environment: 'production',"))
+    expect((await cli('flag', 'get', '--config', elsewhere)).stdout).toMatch(
+      /dials +target 0% .*\n +seen yet +target 50% .*\(the latest: is it read in another environment/,
+    )
     const history = (await cli('history')).stdout
     for (const action of ['flag-create', 'flag-kill', 'flag-set', 'wrong subjects']) expect(history).toContain(action)
   })

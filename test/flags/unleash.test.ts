@@ -494,6 +494,24 @@ describe.skipIf(!there)('writing', () => {
     }
   })
 
+  test('a flag that is written elsewhere than it is read is named', async () => {
+    const inspected = async (options: object, token = server.backendToken): Promise<string[]> => {
+      const flags = await source([], { token, admin: { ...admin(), ...options } })
+      return (await flags.writer!.inspect!()).map(({ id, text }) => `${id}: ${text}`)
+    }
+    expect(await inspected({})).toEqual([])
+    expect(await inspected({}, '*:development.0123456789abcdef')).toEqual([])
+    expect(await inspected({ environment: 'production' })).toEqual([
+      expect.stringMatching(/^elsewhere: .*in environment "production" .* reads environment "development"/),
+    ])
+    const [other] = await inspected({}, 'mail:production.0123456789abcdef')
+    expect(other).toMatch(/reads environment "production" of project "mail"/)
+    expect(other).not.toContain('0123456789abcdef')
+    expect(await inspected({ token: { env: 'CUTOVER_NO_TOKEN' } })).toEqual([
+      expect.stringMatching(/^writer: there is no Unleash token in the variable CUTOVER_NO_TOKEN/),
+    ])
+  })
+
   test('a boolean flag is switched', async () => {
     const flags = await source(['w-bool'], { admin: admin() })
     const writer = flags.writer!

@@ -69,7 +69,7 @@ export class UnleashFlagSource implements FlagSource {
     }
     if (settings.admin !== undefined) {
       const admin = new UnleashAdmin({ ...settings.admin, url, timeoutMs, maxBytes })
-      this.writer = new UnleashWriter(admin, () => this.#poller.refresh())
+      this.writer = new UnleashWriter(admin, token, () => this.#poller.refresh())
     }
     this.#ready = this.#start()
     // whoever waits for it hears of it; whoever does not must not be ended by it

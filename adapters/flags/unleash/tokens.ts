@@ -2,7 +2,7 @@
 // never told: what a server says back is scrubbed before anybody sees it.
 
 import { readFileSync } from 'node:fs'
-import { CutoverError } from '../../../src/vocabulary/errors.ts'
+import { CutoverError, isCutoverError } from '../../../src/vocabulary/errors.ts'
 
 /** A token as it is configured: itself (`process.env.X`), the name of an environment variable, or a file. */
 export type TokenOption = string | { readonly env: string } | { readonly file: string }
@@ -63,7 +63,18 @@ function checked(value: string, from: string, advice: string): string {
 }
 
 function unavailable(message: string): CutoverError {
-  return new CutoverError('flag-unavailable', message)
+  return new CutoverError('flag-unavailable', message, { details: { missing: 'token' } })
+}
+
+/** True where there is no usable token to ask with. */
+export function isTokenMissing(error: unknown): boolean {
+  return isCutoverError(error) && error.details['missing'] === 'token'
+}
+
+/** What the form of a backend token says of it, `project:environment.secret`; its project is `*` or `[]` for several. */
+export function scopeOf(token: string): { readonly project: string; readonly environment: string } | undefined {
+  const [, project, environment] = /^(\*|\[\]|[^:\s]+):([^.:\s]+)\.[^.]+$/.exec(token) ?? []
+  return project === undefined || environment === undefined ? undefined : { project, environment }
 }
 
 function isText(value: unknown): value is string {

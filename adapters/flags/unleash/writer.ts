@@ -16,14 +16,18 @@ import { checkDials } from '../../flag-support.ts'
 import { encodeBoolean, encodeDials, type FlagDefinition, type FlagStrategy } from '../../unleash-engine.ts'
 import type { StoredFlag, StoredStrategy, UnleashAdmin } from './admin.ts'
 import { isOurs, readDials, theOnly } from './reading.ts'
+import { isTokenMissing, scopeOf, type Token } from './tokens.ts'
 
 export class UnleashWriter implements FlagWriter {
   readonly #admin: UnleashAdmin
   /** Asks the server for what clients see now. */
   readonly #refresh: () => Promise<void>
 
-  constructor(admin: UnleashAdmin, refresh: () => Promise<void>) {
+  readonly #reading: Token
+
+  constructor(admin: UnleashAdmin, reading: Token, refresh: () => Promise<void>) {
     this.#admin = admin
+    this.#reading = reading
     this.#refresh = refresh
   }
 
@@ -88,15 +92,30 @@ export class UnleashWriter implements FlagWriter {
   async inspect(): Promise<readonly FlagFinding[]> {
     try {
       await this.#admin.probe()
-      return []
+      return this.#elsewhere()
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
       const advice =
-        isCutoverError(error) && error.code === 'flag-not-writable'
+        isTokenMissing(error) || (isCutoverError(error) && error.code === 'flag-not-writable')
           ? 'give a token for the Admin API (admin, or a person’s) and the right project; reading goes on without'
           : 'see what is said of reading; to go back meanwhile: cutover rollback, which needs no flag'
       return [{ id: 'writer', status: 'warn', text, advice }]
     }
+  }
+
+  /** Written in one place and read in another. */
+  #elsewhere(): readonly FlagFinding[] {
+    const { project, environment } = this.#admin
+    const read = readable(this.#reading)
+    if (read === undefined) return []
+    const wrong = [
+      ...(read.environment === environment ? [] : [`environment "${read.environment}"`]),
+      ...(['*', '[]', project].includes(read.project) ? [] : [`project "${read.project}"`]),
+    ]
+    if (wrong.length === 0) return []
+    const text = `flags are written in environment "${environment}" of project "${project}", and the token in ${this.#reading.from} reads ${wrong.join(' of ')}: what is written is not obeyed`
+    const advice = 'set admin.environment and admin.project to what is read, or read with a token of what is written'
+    return [{ id: 'elsewhere', status: 'bad', text, advice }]
   }
 
   /** On is target for everybody; there is nothing between. */
@@ -179,6 +198,15 @@ export class UnleashWriter implements FlagWriter {
     const { environment, url } = this.#admin
     const message = `the flag "${flag}" at ${url} (environment "${environment}") ${why}`
     return new CutoverError('flag-not-writable', message, { details: { flag, environment } })
+  }
+}
+
+/** What a token says of itself; a missing one is told where the flag is read. */
+function readable(token: Token): ReturnType<typeof scopeOf> {
+  try {
+    return scopeOf(token.read())
+  } catch {
+    return undefined
   }
 }
 

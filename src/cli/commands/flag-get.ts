@@ -51,8 +51,7 @@ async function storedBeside(
   } catch (error) {
     flag = { ...seen, message: [seen.message, failureOf(error).message].filter((text) => text !== null).join('\n') }
   }
-  const behind = !coversRevision(seen.revision ?? '', flag.revision ?? '') && dialsText(seen) !== dialsText(flag)
-  return { flag, seen: behind ? seen : undefined }
+  return { flag, seen: dialsText(seen) === dialsText(flag) ? undefined : seen }
 }
 
 /** The flag is to be seen while the ledger is down. */
@@ -87,6 +86,12 @@ function getJson(migration: string, { flag, seen, control, processes, ledgerFaul
   }
 }
 
+/** What is seen is not older than what is stored, and says otherwise all the same. */
+function elsewhere(stored: FlagView, seen: FlagView): string {
+  if (seen.state !== 'ok' || !coversRevision(seen.revision ?? '', stored.revision ?? '')) return ''
+  return '  (the latest: is it read in another environment than it is written in? cutover doctor)'
+}
+
 function getText(migration: string, got: Got, pen: Pen): string {
   const { flag, seen, control, processes, ledgerFault } = got
   const has = hasApplied(flag)
@@ -102,7 +107,7 @@ function getText(migration: string, got: Got, pen: Pen): string {
       label('dials'),
       `${dialsText(flag)}  control ${control === undefined ? 'not known' : formatShare(control.controlShare)}`,
     ],
-    ...(seen === undefined ? [] : [[label('seen yet'), dialsText(seen)]]),
+    ...(seen === undefined ? [] : [[label('seen yet'), `${dialsText(seen)}${elsewhere(flag, seen)}`]]),
     [label('flag'), healthText(flag, pen)],
     [label('latch'), latch],
     ...(control === undefined || control.ceiling >= 1 ? [] : [[label('ceiling'), formatShare(control.ceiling)]]),
