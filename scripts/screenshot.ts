@@ -1,4 +1,5 @@
-// Makes docs/images/report.png for the README: runs the demo and takes a picture of the page that it wrote.
+// Makes the pictures of docs/images that show the report, for the README and for the demo's: runs the demo and takes them of the
+// page that it wrote.
 // `node scripts/screenshot.ts [report.html]`: of that page instead. Needs Chromium (`npm run setup`).
 
 import { spawnSync } from 'node:child_process'
@@ -9,9 +10,13 @@ import { pathToFileURL } from 'node:url'
 import { chromiumPath, launchChromium } from '../test/support/browser.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const IMAGE = join(ROOT, 'docs/images/report.png')
-/** Wide enough for the whole line of numbers, high enough for the first plots. */
-const SIZE = { width: 1080, height: 900 }
+const IMAGES = join(ROOT, 'docs/images')
+const WIDTH = 1080
+/** From where on the page, and how much of it. */
+const PICTURES = [
+  { file: 'report.png', at: 'm1', height: 900 },
+  { file: 'report-differences.png', at: 'm1-differences', height: 705 },
+] as const
 
 const path = chromiumPath()
 if (path === undefined) process.exit(1)
@@ -21,14 +26,16 @@ try {
   const page = given === undefined ? demoPage() : resolve(given)
   const browser = await launchChromium(path)
   try {
-    const tab = await browser.newPage({ viewport: SIZE, colorScheme: 'light' })
-    await tab.goto(`${pathToFileURL(page)}#m1`)
-    mkdirSync(join(ROOT, 'docs/images'), { recursive: true })
-    await tab.screenshot({ path: IMAGE })
+    mkdirSync(IMAGES, { recursive: true })
+    for (const { file, at, height } of PICTURES) {
+      const tab = await browser.newPage({ viewport: { width: WIDTH, height }, colorScheme: 'light' })
+      await tab.goto(`${pathToFileURL(page)}#${at}`)
+      await tab.screenshot({ path: join(IMAGES, file) })
+      process.stdout.write(`written to ${join(IMAGES, file)}\n`)
+    }
   } finally {
     await browser.close()
   }
-  process.stdout.write(`written to ${IMAGE}\n`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
