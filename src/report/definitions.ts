@@ -23,7 +23,10 @@ export const DEFINITIONS: readonly Definitions[] = [
     terms: [
       ['gates', 'judged anew from the counts of this report, by the code that the controller uses'],
       ['for, against', 'natural logarithms of the evidence: proven, refuted where they reach the number beside them'],
-      ['from, to', 'where the true value lies, right at every moment at once, each end at the level of the verdict'],
+      [
+        'from, to',
+        'where the true share or difference lies, right at every moment at once, each end at the level of the verdict',
+      ],
       ['needed', 'units and time still missing if what comes is like what was seen'],
       ['evidence over time', 'what the gates said of the counts as they stood at each look of the controller'],
       ['decision', 'the number by which cutover judge replays it from the audit log'],

@@ -4,7 +4,6 @@
 // (upper end), or not below it (lower end), right at every moment at once.
 
 import { finite } from '../rollout/drive/trend.ts'
-import { bounds } from '../rollout/evidence.ts'
 import { PLAIN_LIMITS } from '../rollout/gates/plain.ts'
 import { readCounts } from '../rollout/gates/readings.ts'
 import type { GateResult, StageCounts } from '../rollout/gates/stage.ts'
@@ -12,6 +11,7 @@ import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
 import { unitsNeeded } from '../rollout/gates/units.ts'
 import type { Stage } from '../rollout/plan/types.ts'
 import { formatCount, formatMs, formatShare } from './format.ts'
+import { gateInterval } from './gate-interval.ts'
 import type { GateReport } from './rollout-model.ts'
 
 export interface GateContext {
@@ -166,7 +166,7 @@ function windowed({ reason, passAt, failAt, verdict }: GateResult, input: Window
   const needed = verdict === 'hold' && proof !== null ? Math.max(shortOf, proof) : verdict === 'hold' ? null : 0
   const estimate = n === 0 ? null : worst
   return {
-    ...{ limit: input.limit, estimate, interval: intervalOf(input, { passAt, failAt }), units, unitsNeeded: needed },
+    ...{ limit: input.limit, estimate, interval: gateInterval(input, { passAt, failAt }), units, unitsNeeded: needed },
     text: windowedText(input, n, estimate),
   }
 }
@@ -193,37 +193,6 @@ function windowedText(input: WindowedInput, n: number, estimate: number | null):
   }
 }
 
-/** Of shares; a difference has none. */
-function intervalOf(input: WindowedInput, at: { passAt: number; failAt: number }): GateReport['interval'] {
-  const bad = badOf(input)
-  if (bad === undefined || input.counts.n === 0) return null
-  const { n } = input.counts
-  return {
-    lower: bounds(n, bad.atLeast, Math.exp(-at.failAt)).lower,
-    upper: bounds(n, bad.atMost, Math.exp(-at.passAt)).upper,
-  }
-}
-
-/** Where something is missing, the upper end takes it for bad and the lower one for good. */
-function badOf(input: WindowedInput): { readonly atLeast: number; readonly atMost: number } | undefined {
-  switch (input.gate) {
-    case 'mismatch': {
-      const { mismatched = 0, orphaned = 0 } = input.counts
-      return { atLeast: mismatched, atMost: mismatched + orphaned }
-    }
-    case 'errorsAlone': {
-      const { failed = 0, lost = 0 } = input.counts
-      return { atLeast: failed, atMost: failed + lost }
-    }
-    case 'lost': {
-      const { lost = 0 } = input.counts
-      return { atLeast: lost, atMost: lost }
-    }
-    default:
-      return undefined
-  }
-}
-
 function latency(
   { name, verdict, reason, logEPass, passAt }: GateResult,
   input: Extract<GateInput, { gate: 'latencyPaired' | 'latencyUnpaired' }>,
@@ -242,6 +211,7 @@ function latency(
   return {
     limit,
     estimate: seen,
+    // pairs are counted for the plan's ratio alone: how other ratios would fare is not known
     interval: null,
     units,
     unitsNeeded,

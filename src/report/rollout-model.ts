@@ -37,15 +37,8 @@ export interface RolloutReport {
    * controller, the last one as it is now. After a rollback as it was until then.
    */
   readonly trend: readonly TrendPoint[]
-  /**
-   * Refuted at `evidenceAgainst ≥ failAt`; those in `proving` proven at `evidenceFor ≥ passAt`, the others watch. Null while
-   * `trend` is empty.
-   */
-  readonly trendLevels: {
-    readonly passAt: number
-    readonly failAt: number
-    readonly proving: readonly GateReport['name'][]
-  } | null
+  /** Proven at `evidenceFor ≥ passAt`, refuted at `evidenceAgainst ≥ failAt`; null while `trend` is empty. */
+  readonly trendLevels: { readonly passAt: number; readonly failAt: number } | null
   /** What was done, oldest first, at most the last hundred. */
   readonly timeline: readonly TimelineEntry[]
 }
@@ -66,6 +59,16 @@ export interface RolloutStage {
   readonly maxStayMs: number
   /** Attempts so far by this handler version. */
   readonly attempts: number
+  /** Of its gates with evidence: what they prove, or watch for. */
+  readonly limits: readonly StageLimit[]
+}
+
+export interface StageLimit {
+  readonly gate: GateReport['name']
+  readonly rule: 'prove' | 'watch'
+  /** A share; of `p50` and `p95` a ratio. */
+  readonly limit: number
+  readonly unit: 'key' | 'key-day' | 'job'
 }
 
 export interface GateReport {
@@ -81,7 +84,10 @@ export interface GateReport {
   readonly limit: number | null
   /** What was seen, in the limit's own terms. */
   readonly estimate: number | null
-  /** Where the true value lies, right at every moment at once, each end at the level of the verdict. */
+  /**
+   * Where the true share or difference lies, right at every moment at once, each end at the level of the verdict; null for
+   * gates that have no such evidence, and for `p50` and `p95`, whose pairs are counted for the plan's ratio alone.
+   */
   readonly interval: { readonly lower: number; readonly upper: number } | null
   /** Units counted. */
   readonly units: number | null

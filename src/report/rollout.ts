@@ -6,22 +6,21 @@ import type { DriveState, PresenceRecord, Snapshot } from '../ports/ledger.ts'
 import { type DriveReason, decideStep } from '../rollout/drive/decide.ts'
 import type { DriveFacts, FlagFacts, PlanReading } from '../rollout/drive/facts.ts'
 import { driveFacts, type Judged, judgeDriven } from '../rollout/drive/look.ts'
-import {
-  attemptOf,
-  type DriveRecord,
-  dialsOf,
-  type Move,
-  readRecord,
-  type Said,
-  stageOf,
-} from '../rollout/drive/record.ts'
+import { attemptOf, type DriveRecord, dialsOf, type Move, readRecord, type Said } from '../rollout/drive/record.ts'
 import { type TrendPoint as StoredPoint, trendPoint } from '../rollout/drive/trend.ts'
 import { waitsOf } from '../rollout/drive/words.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
 import { thresholds } from '../rollout/gates/thresholds.ts'
-import { STATISTICAL_GATES, testsOf } from '../rollout/plan/types.ts'
+import { STATISTICAL_GATES, type Stage, testsOf } from '../rollout/plan/types.ts'
 import { gateReport } from './gates.ts'
-import type { RolloutReport, RolloutStage, Said as SaidReport, TimelineEntry, TrendPoint } from './rollout-model.ts'
+import type {
+  RolloutReport,
+  RolloutStage,
+  Said as SaidReport,
+  StageLimit,
+  TimelineEntry,
+  TrendPoint,
+} from './rollout-model.ts'
 
 export interface RolloutSource {
   readonly snapshot: Snapshot
@@ -70,12 +69,7 @@ function trendOf(
   const points = [...looks.filter(({ at }) => at < now || last === undefined), ...(last === undefined ? [] : [last])]
   const { alpha } = record.plan
   const levels = { alpha, attempt: attemptOf(record), tests: testsOf(record.plan) }
-  const { gates } = stageOf(record)
-  const proving = STATISTICAL_GATES.filter((name) => gates[name]?.rule === 'prove')
-  return {
-    trend: points.map(pointReport),
-    trendLevels: points.length === 0 ? null : { ...thresholds(levels), proving },
-  }
+  return { trend: points.map(pointReport), trendLevels: points.length === 0 ? null : thresholds(levels) }
 }
 
 function pointReport({ at, gates }: StoredPoint): TrendPoint {
@@ -125,7 +119,17 @@ function stagesOf(record: DriveRecord): RolloutStage[] {
   return stages.map((stage, at) => {
     const { name, approval, onFail, minSoakMs, maxStayMs } = stage
     const attempts = record.attempts[name] ?? 0
-    return { name, state: state(at), dials: dialsOf(stage), approval, onFail, minSoakMs, maxStayMs, attempts }
+    const told = { name, state: state(at), dials: dialsOf(stage), approval, onFail, minSoakMs, maxStayMs, attempts }
+    return { ...told, limits: limitsOf(stage) }
+  })
+}
+
+function limitsOf({ gates }: Stage): StageLimit[] {
+  return STATISTICAL_GATES.flatMap((name) => {
+    const gate = gates[name]
+    if (gate === undefined) return []
+    const { rule, unit } = gate
+    return [{ gate: name, rule, limit: 'ratio' in gate ? gate.ratio : gate.limit, unit }]
   })
 }
 

@@ -74,7 +74,14 @@ describe('evidence', () => {
     expect(watched).toMatch(/^mismatch +fail over-limit .* {2}-3\.58 {2}/m)
     expect(await htmlReport(modelOf(FULL))).not.toContain('proven from here on')
     const model = reportOf(proving).rollout
-    expect(model.trendLevels?.proving).toEqual(['mismatch', 'errors', 'lost', 'p50', 'p95'])
+    const limits = model.stages.find(({ state }) => state === 'current')?.limits
+    expect(limits?.filter(({ rule }) => rule === 'prove').map(({ gate }) => gate)).toEqual([
+      'mismatch',
+      'errors',
+      'lost',
+      'p50',
+      'p95',
+    ])
     expect(textReport(modelOf(proving), { width: 200 })).toMatch(/^mismatch .* -3\.58 of 3\.69 {2}/m)
     const page = await htmlReport(modelOf(proving))
     expect(page).toContain('proven from here on')
@@ -95,7 +102,7 @@ describe('evidence', () => {
     const { rollout } = reportOf(driven({ phase: 'back' }, { why: 'canary-1: over-limit' }))
     expect(rollout.gates).toEqual([])
     expect(rollout.trend.length).toBe(RECORD.trend?.points.length)
-    expect(rollout.trendLevels).toMatchObject({ proving: [] })
+    expect(rollout.trendLevels?.failAt).toBeCloseTo(Math.log(1200), 9)
     const page = await htmlReport(modelOf(driven({ phase: 'back' }, { why: 'canary-1: over-limit' })))
     expect(page).toMatch(/<li class="left" aria-current="step"><b><bdi>canary-1<\/bdi><\/b> <span class="state">rolled/)
     expect(page).toContain('Of the stage that was left, until it was')

@@ -2,7 +2,7 @@
 
 import { STATISTICAL_GATES } from '../../rollout/plan/types.ts'
 import { formatMs, formatShare, formatTime, plural } from '../format.ts'
-import type { MigrationReport, RolloutReport, RolloutStage } from '../model.ts'
+import type { MigrationReport, RolloutReport, RolloutStage, StageLimit } from '../model.ts'
 import { gatesSection, timelineSection } from '../rollout-sections.ts'
 import type { Draw } from './draw.ts'
 import { figure } from './figure.ts'
@@ -42,20 +42,37 @@ const STATES: Readonly<Record<RolloutStage['state'], string>> = { passed: 'passe
 
 /** The stage that was left is none that is on. */
 function stageMarkup(
-  { name, state, dials, minSoakMs, approval, attempts }: RolloutStage,
+  { name, state, dials, minSoakMs, approval, attempts, limits }: RolloutStage,
   phase: RolloutReport['phase'],
 ): Markup {
   const left = state === 'current' && phase === 'back'
   const { target, shadow, control } = dials
+  const set = [
+    `target ${formatShare(target)}`,
+    `shadow ${formatShare(shadow)}`,
+    ...(control > 0 ? [`control ${formatShare(control)}`] : []),
+  ]
   const more = [
     `soaks ${formatMs(minSoakMs)}`,
     ...(approval === 'manual' ? ['a human says yes'] : []),
     ...(attempts > 1 ? [`attempt ${attempts}`] : []),
   ]
   return html`<li class="${left ? 'left' : state}"${state === 'current' && html` aria-current="step"`}><b>${foreign(name, 60)}</b> <span class="state">${left ? 'rolled back' : wordOf(STATES, state)}</span>
-<span>target ${formatShare(target)}, shadow ${formatShare(shadow)}${control > 0 && `, control ${formatShare(control)}`}</span>
-<span class="quiet">${more.join(', ')}</span></li>
+<span>${unbroken(set)}</span>
+<span class="quiet">${more.join(', ')}</span>${limitsMarkup('proves', 'prove', limits)}${limitsMarkup('watches', 'watch', limits)}</li>
 `
+}
+
+/** A list that is broken only between its items. */
+function unbroken(items: readonly string[]): Markup {
+  return html`${items.map((item, at) => html`<i>${item}${at < items.length - 1 && ','}</i> `)}`
+}
+
+function limitsMarkup(verb: string, rule: StageLimit['rule'], limits: readonly StageLimit[]): Markup | false {
+  const told = limits.filter((each) => each.rule === rule)
+  if (told.length === 0) return false
+  const text = told.map(({ gate, limit }) => `${gate} ${limit > 1 ? `${limit} ×` : formatShare(limit)}`)
+  return html`<span class="quiet">${verb} ${unbroken(text)}</span>`
 }
 
 function gates(rollout: RolloutReport): Markup | false {
@@ -91,14 +108,15 @@ const MOST_WAITS = 12
 const MOST = 1.5
 
 /** For and against each gate, on one axis with the two numbers that decide. */
-function evidencePlot({ trend, trendLevels, phase }: RolloutReport, id: string): Plot | undefined {
+function evidencePlot({ trend, trendLevels, phase, stage, stages }: RolloutReport, id: string): Plot | undefined {
   if (trend.length < 2 || trendLevels === null) return undefined
   const { passAt, failAt } = trendLevels
   const most = MOST * Math.max(passAt, failAt)
+  const { limits = [] } = stages.find(({ name }) => name === stage) ?? {}
   const panels = STATISTICAL_GATES.flatMap((name): Panel[] => {
     const at = trend.map((point) => point.gates.find((each) => each.name === name))
     if (!at.some((each) => each !== undefined)) return []
-    const proves = trendLevels.proving.includes(name)
+    const proves = limits.some(({ gate, rule }) => gate === name && rule === 'prove')
     const line = (name: string, ink: Ink, of: 'evidenceFor' | 'evidenceAgainst'): Line => {
       const values = at.map((each) => each?.[of] ?? null)
       return { name, ink, values, drawn: values.map((value) => clip(value, most)) }

@@ -94,7 +94,7 @@ svg text { font-family: inherit; }
 .stages { list-style: none; margin: 12px 0; padding: 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 6px; }
 .stages li { border: 1px solid var(--line); border-top: 5px solid var(--line); border-radius: 4px; padding: 6px 10px; font-size: 0.875rem; }
 .stages li.left { border-top-color: var(--bad); } .stages li.left .state { color: var(--bad); font-weight: 600; } .stages li.passed { border-top-color: var(--ok); } .stages li.current { border-color: var(--target); border-top-color: var(--target); background: var(--target-soft); }
-.stages span { display: block; } .stages b { overflow-wrap: anywhere; } .stages .state { color: var(--muted); font-size: 0.8rem; text-transform: uppercase; letter-spacing: 0.04em; } .stages .current .state { color: var(--ink); font-weight: 600; }
+.stages span { display: block; } .stages i { font-style: normal; white-space: nowrap; } .stages b { overflow-wrap: anywhere; } .stages .state { color: var(--muted); font-size: 0.8rem; text-transform: uppercase; letter-spacing: 0.04em; } .stages .current .state { color: var(--ink); font-weight: 600; }
 tr.fail td:nth-child(3), tr.hold td:nth-child(3), tr.pass td:nth-child(3) { min-width: 15em; }
 tr.fail th, tr.fail td:nth-child(2) { color: var(--bad); font-weight: 600; } tr.hold td:nth-child(2) { color: var(--look); font-weight: 600; } tr.pass td:nth-child(2) { color: var(--ok); font-weight: 600; }
 .legend .band::before { height: 10px; vertical-align: 0; border-top: 0; background: var(--bad-soft); }
