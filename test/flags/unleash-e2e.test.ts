@@ -161,6 +161,17 @@ describe.skipIf(!there)('the command line', () => {
     for (const action of ['flag-create', 'flag-kill', 'flag-set', 'wrong subjects']) expect(history).toContain(action)
   })
 
+  test('a rollback right after a rise takes that back too, though clients do not show it yet', async () => {
+    await flagWith('0%')
+    await cli('flag', 'wait', 'mail')
+    expect((await cli('flag', 'set', 'mail', '--target', '60%')).code).toBe(0)
+    const { stdout } = await cli('rollback', 'mail', '--no-move', '--json')
+    expect(JSON.parse(stdout).flag).toEqual({ kind: 'zeroed', was: 'target 60%  shadow 0%' })
+    expect(JSON.parse((await cli('flag', 'get', '--json')).stdout).dials).toMatchObject({ target: 0, shadow: 0 })
+    const lifted = await cli('unlatch', 'mail')
+    expect(lifted.stdout).toMatch(/flag: target 0% +shadow 0%/)
+  })
+
   test('a person breaks the flag: doctor says how, every job goes to legacy, and what it says repairs it', async () => {
     await flagWith('10%')
     const path = 'projects/default/features/mail'

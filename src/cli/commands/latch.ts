@@ -9,7 +9,7 @@ import type { ControlState, MigrationLedger } from '../../ports/ledger.ts'
 import { formatTime, plural } from '../../report/format.ts'
 import { formatShare } from '../../vocabulary/dials.ts'
 import { failureOf } from '../failure.ts'
-import { dialsText, type FlagView, viewFlag } from '../flag-view.ts'
+import { dialsOf, dialsText, type FlagView, viewFlag } from '../flag-view.ts'
 import { comeHome, type Home, homeJson, homeText, isHome } from '../home.ts'
 import { type Answer, type Call, EXIT } from '../io.ts'
 import { addWho, duration, examples, NAME_HELP } from '../options.ts'
@@ -17,7 +17,7 @@ import { foreign, type Pen } from '../pen.ts'
 import { awaitObedience, iso, type Obedience } from '../processes.ts'
 import type { Cli } from '../run.ts'
 import { type Session, type WhoOptions, whoOf, withSession } from '../session.ts'
-import { writeDials } from '../write-dials.ts'
+import { readStored, writeDials } from '../write-dials.ts'
 
 interface Options extends WhoOptions {
   readonly wait: number
@@ -124,23 +124,31 @@ async function zeroFlag(
 ): Promise<FlagOutcome> {
   const view = await viewFlag(session, settings)
   if (view.state === 'failed') return { kind: 'failed', message: view.message ?? 'the flag source cannot be read' }
-  const readable = view.state === 'ok'
-  if (readable && view.target === 0 && view.shadow === 0) return { kind: 'left', dials: dialsText(view) }
   try {
+    // clients do not show yet what was written a moment ago: it would be left, and be obeyed once the latch is lifted
+    const stored = await storedView(session, settings, view)
+    const { target, shadow } = stored
+    if (view.state === 'ok' && target === 0 && shadow === 0) return { kind: 'left', dials: dialsText(stored) }
     const revision = await writeDials(session, settings, { target: 0, shadow: 0 })
-    const before = { target: view.target, shadow: view.shadow }
+    const before = { target, shadow }
     const data = { flag: settings.flag, before, after: { target: 0, shadow: 0 }, revision, with: 'rollback' }
     await ledger.audit({ action: 'flag-set', ...who, data })
-    return { kind: 'zeroed', was: dialsText(view) }
+    return { kind: 'zeroed', was: dialsText(stored) }
   } catch (error) {
     return { kind: 'failed', message: failureOf(error).message }
   }
 }
 
 async function lookAtFlag(session: Session, settings: MigrationSettings): Promise<FlagOutcome> {
-  const view: FlagView = await viewFlag(session, settings)
-  if (view.state === 'ok') return { kind: 'left', dials: dialsText(view) }
-  return { kind: 'failed', message: view.message ?? `the flag source is ${view.state}` }
+  const view = await viewFlag(session, settings)
+  if (view.state !== 'ok') return { kind: 'failed', message: view.message ?? `the flag source is ${view.state}` }
+  const stored = await storedView(session, settings, view).catch(() => view) // no right to ask for it: what clients see
+  return { kind: 'left', dials: dialsText(stored) }
+}
+
+async function storedView(session: Session, { flag }: MigrationSettings, seen: FlagView): Promise<FlagView> {
+  const { reading } = await readStored(await session.flags(), flag)
+  return { ...seen, reading: reading.kind, ...dialsOf(reading) }
 }
 
 // ----------------------------------------------------------------------------------------------------------- views
