@@ -137,6 +137,29 @@ describe('an answer that is not good changes nothing but the health', () => {
     }
   })
 
+  test('writing is held to the same: no redirect is followed, no endless answer is taken, and it is told', async () => {
+    const other = await startFlagProxy(undefined)
+    other.tamper = says('{}')
+    const admin = { token: `*:*.${randomBytes(24).toString('hex')}` }
+    try {
+      const { writer } = await source({ admin, timeout: '5s' })
+      server.tamper = says('', { location: `${other.url}/api/admin/projects` }, 307)
+      const turn = (): Promise<unknown> => writer!.write('mail', { target: 0, shadow: 0 })
+      await expect(turn()).rejects.toMatchObject({
+        code: 'flag-unavailable',
+        message: expect.stringMatching(/redirects/),
+      })
+      expect(other.asked).toEqual([])
+      server.tamper = says(JSON.stringify({ name: 'x'.repeat(30_000_000) }))
+      await expect(turn()).rejects.toThrow(/more than 20 MB/)
+      server.tamper = says('<html>please log in</html>')
+      await expect(turn()).rejects.toThrow(/gave no JSON/)
+      expect(server.asked.filter(({ url }) => url.includes('/admin/')).map(({ body }) => body)).toEqual(['', '', ''])
+    } finally {
+      await other.stop()
+    }
+  })
+
   test('a certificate that nobody vouches for', async () => {
     const asked: string[] = []
     const tls = createServer(selfSigned(), (request, response) => {

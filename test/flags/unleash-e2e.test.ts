@@ -373,6 +373,31 @@ describe.skipIf(!there)('the flag server is gone', () => {
   }, 60_000)
 })
 
+describe.skipIf(!there)('the flag server hangs', () => {
+  afterEach(() => server.resume())
+
+  test('rollback: the latch is set before anything is asked of it, and every producer obeys within a second', async () => {
+    await flagWith('100%')
+    const both = [startProducer(), startProducer()]
+    await until(() => both.every((one) => lastOf(one)?.route === 'target'), 'both send to target', 20_000)
+    server.pause()
+    const rolled = await cli('rollback', 'mail', '--no-move', '--json')
+    const { latch, producers: obedience, flag } = JSON.parse(rolled.stdout)
+    expect(flag).toMatchObject({ kind: 'failed', message: expect.stringMatching(/has not answered within 2000 ms/) })
+    expect(obedience).toMatchObject({ behind: [] })
+    await until(() => both.every(({ lines }) => lines.some(({ at }) => at > latch.at + 1000)), 'a second has passed')
+    for (const { lines } of both) {
+      expect(lines.filter(({ at, route }) => at > latch.at + 1000 && route !== 'legacy')).toEqual([])
+      expect(lines.at(-1)).toMatchObject({ route: 'legacy', reason: 'latch' })
+    }
+    server.resume()
+    await cli('unlatch', 'mail')
+    await until(() => both.every((one) => lastOf(one)?.reason === 'flag'), 'the flag decides again')
+    // it could not be turned to 0, and that was told: it says what it said before
+    expect(both.every((one) => lastOf(one)?.route === 'target')).toBe(true)
+  }, 60_000)
+})
+
 describe.skipIf(!there)('secrets', () => {
   test('no token is in anything that was printed, nor in the ledger, the queue or a report', async () => {
     writeFileSync(join(folder, 'read.token'), `default:development.${'0123456789abcdef'.repeat(3)}`)
