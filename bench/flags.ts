@@ -9,6 +9,7 @@ import { coversRevision, type FlagSource } from '../src/ports/flags.ts'
 import { decide } from '../src/routing/decide.ts'
 import { keyGroup, keyPosition, keySlot } from '../src/routing/hash.ts'
 import { hasUnleash, startUnleash, type UnleashServer } from '../test/support/unleash.ts'
+import { benchOpenFeature } from './flags-openfeature.ts'
 import { median } from './harness.ts'
 
 const FLAG = 'job'
@@ -19,6 +20,7 @@ const SHOWN = 20
 const DECISIONS = 10_000_000
 
 export async function benchFlags({ rounds }: { rounds: number }, print: (text: string) => void): Promise<void> {
+  await benchOpenFeature(rounds, print)
   if (!hasUnleash()) return
   const server = await startUnleash()
   const spec = unleashFlags({
