@@ -15,7 +15,11 @@ export function scriptOf(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
-export function command(client: RedisClient, name: string, ...args: readonly (string | number)[]): Promise<unknown> {
+export function command(
+  client: RedisClient,
+  name: string,
+  ...args: readonly (string | number | Buffer)[]
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const method = client[name] as (...args: unknown[]) => unknown
     method.call(client, ...args, (error: unknown, reply: unknown) => (error ? reject(error) : resolve(reply)))
@@ -27,7 +31,7 @@ export async function runScript(
   client: RedisClient,
   { sha, lua }: Script,
   keys: readonly string[],
-  args: readonly (string | number)[],
+  args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
   try {
     return await command(client, 'evalsha', sha, keys.length, ...keys, ...args)

@@ -254,6 +254,8 @@ export interface NoteRequest {
   /** First of its key, in the epoch and on its day; default false. */
   readonly first?: boolean
   readonly producer: string
+  /** When the library made the id, ledger time in ms: its run cannot have ended before. Undefined for the caller's own. */
+  readonly madeAt?: number
 }
 
 export interface CompareRequest {

@@ -177,7 +177,8 @@ export class Dispatcher {
   async #sendUnfenced(job: Prepared, request: PinRequest, send: Send): Promise<Enqueued> {
     const { settings, watch } = this.#o
     const { id, route, reason, epoch, group } = request
-    const dueAt = watch.ledgerNow() + job.delayMs
+    const madeAt = watch.ledgerNow()
+    const dueAt = madeAt + job.delayMs
     const first = request.keySlot === undefined
     const plain = { why: reason, group, first }
     const answer = await send(
@@ -195,7 +196,8 @@ export class Dispatcher {
       }
       return await this.#store({ job, answer: pinned }, send, answer)
     }
-    this.#lazy.add({ id, epoch, dueAt, reason, maxAttempts: job.attempts, group, first, producer: watch.instance })
+    const note = { id, epoch, dueAt, reason, maxAttempts: job.attempts, group, first }
+    this.#lazy.add({ ...note, producer: watch.instance, madeAt })
     return { id, route, side: 'legacy', reason, duplicate: false }
   }
 

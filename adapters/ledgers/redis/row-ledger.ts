@@ -43,7 +43,11 @@ export function rowLedger(port: Port): RowLedger {
           const { reason, group } = note
           const bits = staticBits({ route: 'legacy', reason, fenced: false, group, side: 'legacy' })
           w.u24(bits | (note.first === true ? FIRST_BITS : 0))
-          w.u32(note.epoch).time(note.dueAt).u32(note.maxAttempts).text(note.producer, 1).fullId(note.id)
+          w.u32(note.epoch)
+            .time(note.dueAt)
+            .u32(note.maxAttempts)
+            .time(note.madeAt ?? 0)
+          w.text(note.producer, 1).fullId(note.id)
         },
       })
     },

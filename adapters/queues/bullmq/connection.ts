@@ -18,8 +18,6 @@ export interface BullConnection {
   readonly queue: BullQueue
   /** For commands; what `queue` uses. */
   readonly client: RedisClient
-  /** The same as BullMQ wraps it: its transactions take BullMQ's scripts. */
-  readonly wrapped: { multi(): unknown }
   /** In front of every job's id. */
   readonly keyPrefix: string
   readonly keys: readonly string[]
@@ -69,9 +67,7 @@ export async function connect(options: ConnectOptions, suffix: string): Promise<
     await ended()
     throw unreachable(name, `no answer within ${OPEN_TIMEOUT_MS} ms`)
   }
-  const wrapped = await queue.getBackend().client
   return {
-    wrapped,
     module,
     name,
     prefix: source.prefix,

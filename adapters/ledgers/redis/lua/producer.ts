@@ -18,11 +18,22 @@ local function producerOf(name)
 end
 `
 
+/** A new open row without a table for it: most calls of a producer insert nothing else. */
+const LUA_ADD = `
+local function add(sums, measure) sums[measure] = (sums[measure] or 0) + 1 end
+
+local function insertOpen(id, mu, st, epoch, due, max, producer, long)
+  local row = pack(ROW, mu, 0, 0, 0, 0, 0, 0, 0, st, epoch, max, now, due, producer, 0, '', #long, long)
+  push(uset, id)
+  push(uset, row)
+  raw[id], cache[id] = row, nil
+end
+`
+
 /** Answers now, one letter an item (`p` pinned, `e` exists) and the rows of those that exist. */
-export const LUA_PIN = `${LUA_PRODUCERS}
+export const LUA_PIN = `${LUA_PRODUCERS}${LUA_ADD}
 local DISPATCHED = { [0] = 'dispatched.legacy', 'dispatched.target' }
 local ROUTED = { [0] = 'route.legacy', 'route.legacy-shadowed', 'route.target', 'route.target-shadowed' }
-local function add(sums, measure) sums[measure] = (sums[measure] or 0) + 1 end
 
 -- the bits of the first-of-key tests: 256 of the epoch, 131072 of the day
 local bitmaps = {}
@@ -83,10 +94,7 @@ for i = 1, #ids do
     waiting[side] = waiting[side] + 1
     if side == 1 then readyAt(due, 1) end
     dues[due] = (dues[due] or 0) + 1
-    local row = pack(ROW, mu, 0, 0, 0, 0, 0, 0, 0, st, epoch, max, now, due, producerOf(producer), 0, '', #long, long)
-    push(uset, id)
-    push(uset, row)
-    raw[id], cache[id] = row, nil
+    insertOpen(id, mu, st, epoch, due, max, producerOf(producer), long)
     letters[i] = 'p'
   end
 end
@@ -116,19 +124,21 @@ flush()
 return tostring(now)
 `
 
-export const LUA_NOTE = `${LUA_PRODUCERS}
+export const LUA_NOTE = `${LUA_PRODUCERS}${LUA_ADD}
 readIds()
-local batch, at = ARGV[6], 1
+local batch, at, anyFinished = ARGV[6], 1, call('HLEN', F) > 0
 for i = 1, #ids do
   local id = ids[i]
-  local st, epoch, due, max, producer, long
-  st, epoch, due, max, producer, long, at = unpack('>I3I4i6I4Bc0I2c0', batch, at)
-  if not find(id) then
-    local row = newRow(st, epoch, due, max, long)
-    row.producer = producerOf(producer)
-    weigh(row, 1)
-    count(row, 'dispatched.legacy', 'route.legacy', DOUBT[band(rshift(st, 2), 15)] and 'unflagged.legacy' or nil)
-    save(id, row)
+  local st, epoch, due, max, made, producer, long
+  st, epoch, due, max, made, producer, long, at = unpack('>I3I4i6I4i6Bc0I2c0', batch, at)
+  if not (raw[id] or cache[id] or anyFinished and load(id) or findSettled(id, made)) then
+    local sums = sumsOf(st, epoch, due, 0)
+    add(sums, 'dispatched.legacy')
+    add(sums, 'route.legacy')
+    if DOUBT[band(rshift(st, 2), 15)] then add(sums, 'unflagged.legacy') end
+    waiting[0] = waiting[0] + 1
+    dues[due] = (dues[due] or 0) + 1
+    insertOpen(id, 0, st, epoch, due, max, producerOf(producer), long)
   end
 end
 flush()

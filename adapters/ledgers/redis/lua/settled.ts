@@ -167,14 +167,26 @@ local function insertSettled(id, row, outcome)
   putSettled(id, headOf(row, false), outcome or '', function() return headOf(row, true) end)
 end
 
--- a settled row with its outcome in \`out\`, or nil
-local function findSettled(id)
+-- number, buckets and start of each live slice in turn, newest first
+local listed, listedOf
+local function sliceList()
   readSlices()
-  local text = (slice and sliceText(slice) or '') .. older
-  if text == '' then return nil end
-  local hash = hashOf(id)
-  for number, buckets in text:gmatch('(%d+),(%d+),%d+,%d+,%d+;') do
-    local key = bucketKey(number, tonumber(buckets), hash)
+  if not listed or listedOf ~= slice then
+    listed, listedOf = {}, slice
+    for number, buckets, start in ((slice and sliceText(slice) or '') .. older):gmatch('(%d+),(%d+),%d+,%d+,(%d+);') do
+      listed[#listed + 1], listed[#listed + 2], listed[#listed + 3] = tonumber(number), tonumber(buckets), tonumber(start)
+    end
+  end
+  return listed
+end
+
+-- a settled row with its outcome in \`out\`, or nil; since: it cannot have been settled a minute before that
+local function findSettled(id, since)
+  local list = sliceList()
+  if #list == 0 then return nil end
+  local hash, from = hashOf(id), since and since - 60000 or 0
+  for i = 1, #list, 3 do
+    local key = bucketKey(list[i], list[i + 1], hash)
     local value = call('HGET', key, id)
     if value then
       local row, rest, elsewhere = readHead(value)
@@ -185,6 +197,8 @@ local function findSettled(id)
       cache[id] = row
       return row
     end
+    -- what is in older slices was settled before this one began
+    if list[i + 2] < from then return nil end
   end
 end
 
