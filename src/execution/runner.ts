@@ -232,10 +232,10 @@ export class Runner {
 
   #finishRequest(stamp: Stamp, token: string, attempt: Attempt): FinishRequest {
     const { outcome, fatal, runBucket, waitBucket } = attempt
-    const { id, gen, arm } = stamp
+    const { id, gen, arm, route } = stamp
     const errorClass = outcome.error === undefined ? {} : { errorClass: this.#errors.of(outcome.error) }
     const end = { id, side: this.#o.side, gen, arm, token, outcome, fatal, effectFailed: false }
-    return { ...end, ...errorClass, runBucket, waitBucket }
+    return { ...end, ...errorClass, runBucket, waitBucket, unpaired: !isShadowed(route) }
   }
 
   async #afterFinish(

@@ -229,6 +229,8 @@ export interface FinishRequest {
   }
   /** The run has no claim and needs none: its last failure is taken from an open row, too. */
   readonly unfenced?: boolean
+  /** No copy of this job was sent. Only a hint: a ledger may have a shorter way. Default false. */
+  readonly unpaired?: boolean
 }
 
 export type FinishAnswer =

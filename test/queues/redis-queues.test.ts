@@ -9,7 +9,7 @@ import BeeQueue from 'bee-queue'
 import BeeQueue1 from 'bee-queue-1'
 import { Queue as BullQueue } from 'bullmq'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { beeQueue } from '../../adapters/queues/bee-queue/index.ts'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { QueueSpec } from '../../src/ports/queue.ts'
@@ -150,6 +150,17 @@ describe.skipIf(skip).each(KINDS)('$title on a Redis', (kind) => {
     await redis.restart()
     await work.until((runs) => runs.length === 1)
     expect(work.runs[0]?.id).toBe(due.backendId)
+  })
+
+  test('a worker whose server dies in its first moment works when it is back', async () => {
+    const queue = await bench.queue()
+    const [one] = jobs(1)
+    const work = await bench.work(queue)
+    await redis.kill()
+    await redis.restart()
+    await vi.waitFor(async () => expect((await queue.enqueue([one!]))[0]?.status).toMatch(/accepted|duplicate/), 10_000)
+    await work.until((runs) => runs.length === 1)
+    expect(work.runs[0]?.id).toBe(one?.backendId)
   })
 
   test('full memory is refused, job by job, and nothing of it is stored', async () => {

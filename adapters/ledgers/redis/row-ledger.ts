@@ -68,8 +68,7 @@ export function rowLedger(port: Port): RowLedger {
         ...{ script: SCRIPTS.hold, items: requests, idOf, more: ['r'], read: booleans },
         write: (w, { gen, token }) => w.u32(gen).token(token).u32(0),
       }),
-    finish: (requests) =>
-      runBatch(port, { script: SCRIPTS.finish, items: requests, idOf, write: writeFinish, read: readFinishes }),
+    finish: (requests) => finish(port, requests),
     ...moveLedger(port),
     cancel: async (id) => String(await port.run(SCRIPTS.end, [idArg(id), 'cancel', ''])) as CancelAnswer,
     closeFailed: async (id, error) =>
@@ -162,6 +161,34 @@ function readClaims(reply: unknown): readonly ClaimAnswer[] {
 
 // ------------------------------------------------------------------------------------------------------- finishing
 
+/** Successes without a pair first try the script that knows nothing else; what it does not know asks the whole one. */
+async function finish(port: Port, requests: readonly FinishRequest[]): Promise<readonly FinishAnswer[]> {
+  const whole = (items: readonly FinishRequest[]): Promise<readonly FinishAnswer[]> =>
+    runBatch(port, { script: SCRIPTS.finish, items, idOf, write: writeFinish, read: readFinishes })
+  const quick = requests.filter(isPlainSuccess)
+  if (quick.length === 0) return await whole(requests)
+  const asked = runBatch(port, {
+    ...{ script: SCRIPTS.succeeded, items: quick, idOf, write: writeEnd },
+    read: (reply) => Array.from((reply as Buffer).toString('latin1')),
+  })
+  if (quick.length === requests.length) {
+    const letters = await asked
+    if (!letters.includes('?')) return requests.map(() => STORED)
+  }
+  const stored = new Map((await asked).map((letter, at) => [quick[at], letter === '0']))
+  const left = requests.filter((request) => stored.get(request) !== true)
+  const answers = await whole(left)
+  return requests.map((request) =>
+    stored.get(request) === true ? STORED : (answers[left.indexOf(request)] as FinishAnswer),
+  )
+}
+
+const STORED: FinishAnswer = { status: 'finished', class: 'ok' }
+
+function isPlainSuccess({ arm, outcome, unpaired }: FinishRequest): boolean {
+  return arm === 'primary' && outcome.ok && unpaired === true
+}
+
 /** What is fixed in the row of a run that had none. */
 function absentBits(absent: NonNullable<FinishRequest['unrecorded']>, side: FinishRequest['side']): number {
   const { route, adopted, reason = adopted ? 'adopted' : 'ledger-unavailable', group = 0, first = false } = absent
@@ -170,6 +197,14 @@ function absentBits(absent: NonNullable<FinishRequest['unrecorded']>, side: Fini
 }
 
 function writeFinish(w: Writer, finish: FinishRequest): void {
+  const { unrecorded } = finish
+  writeEnd(w, finish)
+  w.u32(unrecorded?.epoch ?? 0).time(unrecorded?.dueAt ?? 0)
+  w.u24(unrecorded === undefined ? 0 : absentBits(unrecorded, finish.side))
+  w.text(finish.errorClass ?? '', 1)
+}
+
+function writeEnd(w: Writer, finish: FinishRequest): void {
   const { unrecorded } = finish
   w.u8(
     codeOf(ARM_WORDS, finish.arm) |
@@ -182,10 +217,6 @@ function writeFinish(w: Writer, finish: FinishRequest): void {
   )
   w.u32(finish.gen).token(finish.token).i32(finish.runBucket).i32(finish.waitBucket)
   w.text(encodeOutcome(finish.outcome), 4)
-    .u32(unrecorded?.epoch ?? 0)
-    .time(unrecorded?.dueAt ?? 0)
-  w.u24(unrecorded === undefined ? 0 : absentBits(unrecorded, finish.side))
-  w.text(finish.errorClass ?? '', 1)
 }
 
 const REFUSALS = { t: 'token', g: 'generation', m: 'moving', a: 'absent' } as const

@@ -17,15 +17,15 @@ import {
   LUA_PRESENCE,
 } from './lua/control.ts'
 import { LUA_CORE, LUA_COUNTS } from './lua/core.ts'
-import { LUA_FINISH } from './lua/finish.ts'
+import { LUA_FINISH, LUA_SUCCEEDED } from './lua/finish.ts'
 import { LUA_ARRIVE, LUA_MOVE, LUA_MOVES, LUA_PAYLOADS } from './lua/moves.ts'
 import { LUA_COMPARE, LUA_ORPHAN, LUA_SAMPLES, LUA_SHED } from './lua/pairs.ts'
 import { LUA_PROBE, LUA_PROBES } from './lua/probes.ts'
 import { LUA_NOTE, LUA_PIN, LUA_UNPIN } from './lua/producer.ts'
 import { LUA_NOTE_QUIET, LUA_QUIET } from './lua/quiet.ts'
-import { LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
+import { LUA_BATCH, LUA_ROWS, LUA_SAVE } from './lua/rows.ts'
 import { LUA_DECLARE, LUA_SCHEDULED, LUA_TICK, LUA_UNSCHEDULE } from './lua/schedules.ts'
-import { LUA_SETTLED } from './lua/settled.ts'
+import { LUA_PUT, LUA_SETTLED } from './lua/settled.ts'
 import { LUA_BUMP, LUA_COMPACT, LUA_ENDED, LUA_FOLD, LUA_ROW, LUA_SCAN, LUA_SNAPSHOT, LUA_TIMES } from './lua/views.ts'
 import { LUA_CLAIM, LUA_END, LUA_HOLD } from './lua/worker.ts'
 
@@ -40,8 +40,10 @@ function script(name: string, ...chunks: readonly string[]): Script {
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
 
-const ROWS = [LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_ROWS]
-const WRITES = [...ROWS, LUA_SETTLED, LUA_SAVE]
+const BATCH = [LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_BATCH]
+const ROWS = [...BATCH, LUA_ROWS]
+const SETTLED = [LUA_PUT, LUA_SETTLED]
+const WRITES = [...ROWS, ...SETTLED, LUA_SAVE]
 const CONTROL = [LUA_CORE, LUA_CONTROL]
 
 export const SCRIPTS = {
@@ -50,6 +52,8 @@ export const SCRIPTS = {
   note: script('note', ...WRITES, LUA_NOTE),
   claim: script('claim', ...WRITES, LUA_CLAIM),
   hold: script('hold', ...WRITES, LUA_HOLD),
+  // most ends need little of what there is: naming the rest costs more than such an end
+  succeeded: script('succeeded', ...BATCH, LUA_PUT, LUA_SUCCEEDED),
   finish: script('finish', ...WRITES, LUA_FINISH),
   end: script('end', ...WRITES, LUA_END),
   move: script('move', ...WRITES, LUA_MOVE),
@@ -60,14 +64,14 @@ export const SCRIPTS = {
   orphan: script('orphan', ...WRITES, LUA_ORPHAN),
   compare: script('compare', ...WRITES, LUA_COMPARE),
   samples: script('samples', LUA_CORE, LUA_SAMPLES),
-  row: script('row', ...ROWS, LUA_SETTLED, LUA_ROW),
+  row: script('row', ...ROWS, ...SETTLED, LUA_ROW),
   scan: script('scan', ...ROWS, LUA_SCAN),
-  ended: script('ended', ...ROWS, LUA_SETTLED, LUA_ENDED),
+  ended: script('ended', ...ROWS, ...SETTLED, LUA_ENDED),
   snapshot: script('snapshot', ...ROWS, LUA_CONTROL, LUA_SNAPSHOT),
   bump: script('bump', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_BUMP),
   times: script('times', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_TIMES),
   fold: script('fold', LUA_CORE, LUA_CODES, LUA_COUNTS, LUA_FOLD),
-  compact: script('compact', ...ROWS, LUA_SETTLED, LUA_CONTROL, LUA_COMPACT),
+  compact: script('compact', ...ROWS, ...SETTLED, LUA_CONTROL, LUA_COMPACT),
   control: script('control', ...CONTROL, LUA_CONTROL_READ),
   latch: script('latch', ...CONTROL, LUA_LATCH),
   dial: script('dial', ...CONTROL, LUA_DIAL),

@@ -2,6 +2,7 @@
 // the instance ends it.
 
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
+import { gatherWrites } from '../../gathered-writes.ts'
 import { cleanError, settles } from '../../queue-support.ts'
 import { connected, disconnect, patientCopy } from './client.ts'
 import { type BeeClass, type BeeClient, type BeeInstance, type BeeJob, openInstance, reloadScripts } from './library.ts'
@@ -50,6 +51,15 @@ export async function consume(
     disconnect(client)
     throw error
   }
+  gatherWrites(client)
+  gatherWrites(worker.bclient)
+  // `process` begins with such a check, and would never take a job where the server is lost at that moment.
+  const check = worker._doStalledJobCheck.bind(worker)
+  worker._doStalledJobCheck = () =>
+    check().catch((error: unknown) => {
+      onError(error)
+      return 0
+    })
   const running = new Set<(error: Error) => void>()
   worker.process(options.concurrency, (job) => {
     const delivery = new BeeDelivery(job)

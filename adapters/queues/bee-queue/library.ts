@@ -21,6 +21,7 @@ export interface BeeInstance extends EventEmitter {
   readonly backoffStrategies: Map<string, (job: BeeJob) => number>
   _isClosed: boolean
   _activateDelayed(): void
+  _doStalledJobCheck(): Promise<number>
   connect(): Promise<boolean>
   ready(): Promise<unknown>
   close(timeout?: number): Promise<void>

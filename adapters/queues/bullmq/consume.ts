@@ -3,9 +3,11 @@
 import type { Worker, WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
+import { gatherWrites } from '../../gathered-writes.ts'
 import { cleanError, failure, OPEN_TIMEOUT_MS, settles } from '../../queue-support.ts'
 import type { BullConnection } from './connection.ts'
 import { KIND } from './connection.ts'
+import { gatherEnds } from './ends.ts'
 import { BullDelivery, type BullJob, type Settler, settle } from './settle.ts'
 
 /** How long a job of another name rests before its own worker can meet it again. */
@@ -47,6 +49,7 @@ export async function consume(
     }
   }
   const client = connection.forWorker()
+  gatherWrites(client)
   const worker = new module.Worker(name, (job: BullJob, token?: string) => run(job, token), {
     runRetryDelay: 1_000,
     ...plan.worker,
@@ -60,7 +63,10 @@ export async function consume(
     if (job?.deferredFailure !== undefined) settler.failed(job.id ?? '').catch(options.onError)
   })
   const consumer = consumerOf(worker, client, active)
-  if (await settles(worker.waitUntilReady(), OPEN_TIMEOUT_MS)) return consumer
+  if (await settles(worker.waitUntilReady(), OPEN_TIMEOUT_MS)) {
+    gatherEnds(client)
+    return consumer
+  }
   await consumer.abandon()
   throw failure('queue-unavailable', KIND, name, 'a worker cannot connect to its Redis')
 }

@@ -6,6 +6,7 @@
 
 import type { JobJson } from 'bullmq'
 import { type Script, scriptOf } from '../../redis-script.ts'
+import { asFunction, definedOn } from './own-scripts.ts'
 import { DROP_ENDED, DROP_LATE } from './scripts.ts'
 
 /** A script of ours around one of BullMQ's. */
@@ -23,12 +24,6 @@ export interface Insertion {
   readonly loop: Loop
   /** The keys of BullMQ's script, then its arguments. */
   readonly args: readonly (string | Buffer)[]
-}
-
-/** What ioredis keeps of a script that was defined on a client. */
-interface Defined {
-  readonly lua: string
-  readonly numberOfKeys: number
 }
 
 /** The part of BullMQ's Redis backend that its flow producer uses too. */
@@ -82,18 +77,14 @@ for at = 4, #ARGV, per do
 end
 return answers`
 
-const asFunction = (name: string, lua: string): string => `local function ${name}(KEYS, ARGV)\n${lua}\nend\n`
-
 const OURS = asFunction('dropEnded', DROP_ENDED.lua) + asFunction('dropLate', DROP_LATE.lua) + LOOP
 
 /** The loop around one of BullMQ's scripts. */
 function loopOf(client: unknown, command: string): Loop {
   const known = loops.get(command)
   if (known !== undefined) return known
-  const defined = (client as { scriptsSet?: Record<string, Partial<Defined> | undefined> }).scriptsSet?.[command]
-  if (typeof defined?.lua !== 'string' || typeof defined.numberOfKeys !== 'number') {
-    throw new Error(`no script "${command}" on this client`)
-  }
+  const defined = definedOn(client, command)
+  if (defined === undefined) throw new Error(`no script "${command}" on this client`)
   const made = { script: scriptOf(asFunction('add', defined.lua) + OURS), numberOfKeys: defined.numberOfKeys }
   loops.set(command, made)
   return made

@@ -1,16 +1,65 @@
 // Script of finish: the row, the write-once slot and the counters in one transaction.
 
+/** The usual end without a table: the success of a job that is not shadowed. */
+const LUA_SUCCEED = `
+local OK = { [0] = 'ok.legacy', 'ok.target' }
+local SETTLED = { [0] = 'settled.legacy', 'settled.target' }
+local EFFECT_FAILED = { [0] = 'effect-failed.legacy', 'effect-failed.target' }
+
+-- true when it was stored
+local function succeed(id, gen, token, run, wait, out, effectFailed)
+  local stored = raw[id]
+  if not stored or cache[id] then return false end
+  local mu, rowGen, fails, starts, _, started, _, lost, st, epoch, max, pinned, due, producer = unpack(ROW_FIXED, stored)
+  -- neither moving, nor with a verdict, nor lost
+  if mu > 8191 or band(mu, 504) ~= 0 or rowGen ~= gen or lost ~= 0 then return false end
+  local side = band(rshift(st, 15), 1)
+  local sums = sumsOf(st, epoch, due, gen)
+  sums[OK[side]] = (sums[OK[side]] or 0) + 1
+  if effectFailed then sums[EFFECT_FAILED[side]] = (sums[EFFECT_FAILED[side]] or 0) + 1 end
+  timed(st, epoch, due, gen, side, run)
+  if wait > 0 then timed(st, epoch, due, gen, 6 + side, wait) end
+  happened(st, epoch, gen, SETTLED[side])
+  waited(st, epoch, gen, side, wait)
+  putSettled(id, head(st, mu % 2, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token), out)
+  if mu > 4095 then
+    running[side] = running[side] - 1
+    push(srem, id)
+  else
+    waiting[side] = waiting[side] - 1
+    if side == 1 and gen == 0 and started == 0 then readyAt(due, -1) end
+  end
+  dues[due] = (dues[due] or 0) - 1
+  push(udel, id)
+  raw[id] = false
+  if gen > 0 then keepMoves(id) end
+  return true
+end
+`
+
+/** One letter an item: `0` stored, `?` it is no such case and {@link LUA_FINISH} is to be asked. */
+export const LUA_SUCCEEDED = `${LUA_SUCCEED}
+readIds()
+local batch, at, letters = ARGV[6], 1, {}
+for i = 1, #ids do
+  local flags, gen, token, run, wait, out
+  flags, gen, token, run, wait, out, at = unpack('>BI4Bc0i4i4I4c0', batch, at)
+  letters[i] = succeed(ids[i], gen, token, run, wait, out, band(flags, 32) ~= 0) and '0' or '?'
+end
+flushCounts()
+if #udel > 1 then call('HDEL', spread(udel)) end
+if #srem > 1 then call('SREM', spread(srem)) end
+flushSlices()
+return table.concat(letters)
+`
+
 /**
  * Answers now, one letter an item and the packed rest. Letters: `0`-`3` finished with this class and nothing to
  * compare, `p` with a pair, `r` retry, `d` refused because done, `t`, `g`, `m`, `a` the other refusals.
  */
-export const LUA_FINISH = `
+export const LUA_FINISH = `${LUA_SUCCEED}
 readIds()
 local batch, at, letters, rest = ARGV[6], 1, {}, {}
-
-local OK = { [0] = 'ok.legacy', 'ok.target' }
-local SETTLED = { [0] = 'settled.legacy', 'settled.target' }
-local ROW_FIXED = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4'
 
 local function answer(letter, more)
   letters[#letters + 1] = letter
@@ -47,44 +96,8 @@ local function unrecorded(id, item)
   ended(id, row, item.ok and 0 or 1, item)
 end
 
--- the usual case without a table: the success of a job that is not shadowed; true when it was stored
-local function succeed(id, item)
-  local stored = raw[id]
-  if not stored or cache[id] then return false end
-  local mu, gen, fails, starts, _, started, _, lost, st, epoch, max, pinned, due, producer = unpack(ROW_FIXED, stored)
-  -- neither moving, nor with a verdict, nor lost
-  if mu > 8191 or band(mu, 504) ~= 0 or gen ~= item.gen or lost ~= 0 then return false end
-  local side = band(rshift(st, 15), 1)
-  local sums, measure = sumsOf(st, epoch, due, gen), OK[side]
-  sums[measure] = (sums[measure] or 0) + 1
-  if band(item.flags, 32) ~= 0 then
-    measure = 'effect-failed.' .. SIDES[side]
-    sums[measure] = (sums[measure] or 0) + 1
-  end
-  timed(st, epoch, due, gen, side, item.run)
-  if item.wait > 0 then timed(st, epoch, due, gen, 6 + side, item.wait) end
-  happened(st, epoch, gen, SETTLED[side])
-  waited(st, epoch, gen, side, item.wait)
-  local low, token = mu % 2, item.token
-  putSettled(id, head(st, low, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token), item.out,
-    function() return head(st, low + 32768, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token) end)
-  if mu > 4095 then
-    running[side] = running[side] - 1
-    push(srem, id)
-  else
-    waiting[side] = waiting[side] - 1
-    if side == 1 and gen == 0 and started == 0 then readyAt(due, -1) end
-  end
-  dues[due] = (dues[due] or 0) - 1
-  push(udel, id)
-  raw[id] = false
-  if gen > 0 then keepMoves(id) end
-  answer('0')
-  return true
-end
-
 local function primary(id, item)
-  if item.ok and succeed(id, item) then return end
+  if item.ok and succeed(id, item.gen, item.token, item.run, item.wait, item.out, band(item.flags, 32) ~= 0) then return answer('0') end
   local row = find(id)
   if not row then return unrecorded(id, item) end
   local side = SIDES[item.side]

@@ -6,10 +6,31 @@
 // with, `mn` and the id its moves. The first write of a script is always one that full memory refuses: nothing is
 // deleted in a script that fails, because nothing rolls back.
 
-export const LUA_ROWS = `
+/** The batch of ids and the stored rows among them. */
+export const LUA_BATCH = `
 local U, F, R, X = base .. 'u', base .. 'f', base .. 'r', base .. 'x'
--- what changes, what is fixed, token and the full id
-local ROW = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4Bc0I2c0'
+-- what changes, what is fixed; a row also has its token and the full id
+local ROW_FIXED = '>I4I4I4I4i6i6i6i6I3I4I4i6i6I4'
+
+-- ARGV[5]: the ids of the batch. raw: their stored rows; cache: what became of them in this script, false for none
+local ids, raw, cache = {}, {}, {}
+local function readIds()
+  local list, at, n = ARGV[5], 1, 0
+  while at <= #list do
+    n = n + 1
+    ids[n], at = unpack('>Bc0', list, at)
+  end
+  local stored = call('HMGET', U, spread(ids))
+  for i = 1, n do raw[ids[i]] = stored[i] end
+end
+
+-- what the end of the script writes at once
+local udel, srem = { U }, { R }
+local function push(list, value) list[#list + 1] = value end
+`
+
+export const LUA_ROWS = `
+local ROW = ROW_FIXED .. 'Bc0I2c0'
 local HOT, HOT_ST, HOT_SIZE, COLD_DUE, COLD_END = '>I4I4I4I4i6i6i6i6', '>I4I4I4I4i6i6i6i6I3', 40, 58, 67
 
 -- mu: 0 effects | 1-2 class | 3-5 verdict | 6-8 control verdict | 9-11 copies seen | 12-13 state | 14-16 slots p, s, c
@@ -99,18 +120,6 @@ end
 
 local function isSettled(row) return row.state == 3 and row.verdict ~= 1 and row.control ~= 1 end
 
--- ARGV[5]: the ids of the batch. raw: their stored rows; cache: what became of them in this script, false for none
-local ids, raw, cache = {}, {}, {}
-local function readIds()
-  local list, at, n = ARGV[5], 1, 0
-  while at <= #list do
-    n = n + 1
-    ids[n], at = unpack('>Bc0', list, at)
-  end
-  local stored = call('HMGET', U, spread(ids))
-  for i = 1, n do raw[ids[i]] = stored[i] end
-end
-
 -- an unfinished row, or a finished one that is not settled
 local function load(id)
   local row = cache[id]
@@ -132,10 +141,8 @@ local function slotsOf(id, row)
     row.c and (row.cOut or call('HGET', X, 'c' .. id))
 end
 
--- what the end of the script writes at once
-local uset, fset, xset, udel, fdel, xdel, sadd, srem = { U }, { F }, { X }, { U }, { F }, { X }, { R }, { R }
-local mdel = { base .. 'mv' }
-local function push(list, value) list[#list + 1] = value end
+-- what the end of the script writes at once, beside what it deletes of open and running rows
+local uset, fset, xset, fdel, xdel, sadd, mdel = { U }, { F }, { X }, { F }, { X }, { R }, { base .. 'mv' }
 
 local changed = {}
 -- notes a new or changed row; once it is settled only the primary's outcome is kept

@@ -5,7 +5,8 @@
 // slice has a number of buckets that fits the rate; one TTL a bucket purges it. \`m\`.\`slices\` lists the live slices,
 // newest first, as \`number,buckets,rows,made,start;\`. An outcome that does not fit lies in a key of its own.
 
-export const LUA_SETTLED = `
+/** Stores settled rows. */
+export const LUA_PUT = `
 local SLICE_MIN, SLICE_MAX, FILL, VALUE_MAX = 16, 65536, 56, 64
 local NONE = {[0] = -32768, -8388608, -2147483648, -140737488355328}
 local HEAD = {[0] = '>I3I2I2I2I5i2i2i2I2Bc0', '>I3I2I2I2I5i3i3i3I2Bc0', '>I3I2I2I2I5i4i4i4I2Bc0', '>I3I2I2I2I5i6i6i6I2Bc0'}
@@ -50,39 +51,6 @@ local function head(st, mu, gen, fails, starts, max, epoch, pinned, due, started
     return pack(NEAR[k], st + 65536, mu, small, epoch, pinned - FROM, started, finished, producer, #token, token)
   end
   return pack(HEAD[k], st, mu, small, epoch, pinned - FROM, due, started, finished, producer, #token, token)
-end
-
-local function headOf(row, elsewhere)
-  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.seen * 512 + (elsewhere and 32768 or 0)
-  return head(row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, row.due, row.started,
-    row.finished, row.producer, row.token)
-end
-
-local function readHead(value)
-  local st, mu = unpack('>I3I2', value)
-  local _
-  local k = band(rshift(mu, 12), 3)
-  local gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest
-  if band(mu, 16384) ~= 0 then
-    _, _, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest = unpack(WIDE[k], value)
-  else
-    local small
-    if band(st, 65536) ~= 0 then
-      st, due = st - 65536, 0
-      _, _, small, epoch, pinned, started, finished, producer, token, rest = unpack(NEAR[k], value)
-    else
-      _, _, small, epoch, pinned, due, started, finished, producer, token, rest = unpack(HEAD[k], value)
-    end
-    gen, fails, starts, max = floor(small / 4096), band(rshift(small, 8), 15), band(rshift(small, 4), 15), band(small, 15)
-  end
-  pinned = pinned + FROM
-  return {
-    st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = pinned + due,
-    lease = 0, started = started == NONE[k] and 0 or pinned + started, finished = pinned + finished, lost = 0,
-    producer = producer, token = token, long = '', side = band(rshift(st, 15), 1), effects = band(mu, 1),
-    class = band(rshift(mu, 1), 3), verdict = band(rshift(mu, 3), 7), control = band(rshift(mu, 6), 7),
-    seen = band(rshift(mu, 9), 7), state = 3, p = false, s = false, c = false, home = 's', was = 3,
-  }, rest, band(mu, 32768) ~= 0
 end
 
 -- the newest slice, and the text of the older ones
@@ -139,16 +107,17 @@ local function bucketKey(number, buckets, hash)
   return string.format('%sb%d.%d', base, number, hash % buckets)
 end
 
--- stores a settled row; near is its head with the outcome beside it, far() makes the one with the outcome elsewhere
-local function putSettled(id, near, outcome, far)
+-- stores a settled row: its head, and its outcome beside it or, where that is too long, in a key of its own
+local function putSettled(id, headed, outcome)
   local into = currentSlice()
   local expires = into.start + sliceMs + retainMs
   if #outcome > OUTCOME_KEPT then outcome = '' end
-  local value = near
-  if #near + #outcome <= VALUE_MAX then value = near .. outcome
+  local value
+  if #headed + #outcome <= VALUE_MAX then value = headed .. outcome
   else
     call('SET', base .. 'v' .. id, outcome, 'PX', math.max(1, expires - now))
-    value = far()
+    -- bit 15 of mu says so
+    value = headed:sub(1, 3) .. string.char(headed:byte(4) + 128) .. headed:sub(5)
   end
   local key = bucketKey(into.number, into.buckets, hashOf(id))
   call('HSET', key, id, value)
@@ -159,12 +128,51 @@ local function putSettled(id, near, outcome, far)
   into.rows, into.dirty = into.rows + 1, true
 end
 
+-- of a job that has ended: the notes of its moves go with its row
+local function keepMoves(id) call('PEXPIRE', base .. 'mn' .. id, string.format('%.0f', retainMs + sliceMs)) end
+`
+
+/** Finds and changes them. */
+export const LUA_SETTLED = `
+local function headOf(row, elsewhere)
+  local mu = row.effects + row.class * 2 + row.verdict * 8 + row.control * 64 + row.seen * 512 + (elsewhere and 32768 or 0)
+  return head(row.st, mu, row.gen, row.fails, row.starts, row.max, row.epoch, row.pinned, row.due, row.started,
+    row.finished, row.producer, row.token)
+end
+
+local function readHead(value)
+  local st, mu = unpack('>I3I2', value)
+  local _
+  local k = band(rshift(mu, 12), 3)
+  local gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest
+  if band(mu, 16384) ~= 0 then
+    _, _, gen, fails, starts, max, epoch, pinned, due, started, finished, producer, token, rest = unpack(WIDE[k], value)
+  else
+    local small
+    if band(st, 65536) ~= 0 then
+      st, due = st - 65536, 0
+      _, _, small, epoch, pinned, started, finished, producer, token, rest = unpack(NEAR[k], value)
+    else
+      _, _, small, epoch, pinned, due, started, finished, producer, token, rest = unpack(HEAD[k], value)
+    end
+    gen, fails, starts, max = floor(small / 4096), band(rshift(small, 8), 15), band(rshift(small, 4), 15), band(small, 15)
+  end
+  pinned = pinned + FROM
+  return {
+    st = st, gen = gen, epoch = epoch, fails = fails, starts = starts, max = max, pinned = pinned, due = pinned + due,
+    lease = 0, started = started == NONE[k] and 0 or pinned + started, finished = pinned + finished, lost = 0,
+    producer = producer, token = token, long = '', side = band(rshift(st, 15), 1), effects = band(mu, 1),
+    class = band(rshift(mu, 1), 3), verdict = band(rshift(mu, 3), 7), control = band(rshift(mu, 6), 7),
+    seen = band(rshift(mu, 9), 7), state = 3, p = false, s = false, c = false, home = 's', was = 3,
+  }, rest, band(mu, 32768) ~= 0
+end
+
 local function insertSettled(id, row, outcome)
   -- of a failed one somebody may ask by looking: then its full id is wanted
   if row.long ~= '' and (row.class == 1 or row.class == 3) then
     call('SET', base .. 'i' .. id, row.long, 'PX', string.format('%.0f', retainMs + sliceMs))
   end
-  putSettled(id, headOf(row, false), outcome or '', function() return headOf(row, true) end)
+  putSettled(id, headOf(row, false), outcome or '')
 end
 
 -- number, buckets and start of each live slice in turn, newest first
@@ -207,9 +215,6 @@ local function replaceSettled(id, row)
   if not row.elsewhere then value = value .. (row.pOut or '') end
   call('HSET', row.bucket, id, value)
 end
-
--- of a job that has ended: the notes of its moves go with its row
-local function keepMoves(id) call('PEXPIRE', base .. 'mn' .. id, string.format('%.0f', retainMs + sliceMs)) end
 
 -- a failed job that is run again
 local function removeSettled(id, row)
