@@ -27,7 +27,7 @@ export async function benchUnfencedWork(
   for (const backend of ['bullmq', 'bee-queue'] as const) print(line(await work(world, backend, options, true)))
 }
 
-async function work(
+export async function work(
   world: World,
   backend: Backend,
   { rounds, jobs }: { rounds: number; jobs: number },

@@ -107,7 +107,7 @@ export class Runtime {
       emit,
       ...(options.forced === undefined ? {} : { forced: options.forced }),
     })
-    this.#fence = new Fence({ ledger, leaseMs: settings.leaseMs })
+    this.#fence = new Fence({ ledger, leaseMs: settings.leaseMs, guard: (asked) => this.watch.guard(asked) })
     this.#unrecorded = new Unrecorded({ fence: this.#fence, ledger })
     this.mover = new Mover({ settings, ledger, queue, by: options.by })
     const shadowQueue = (side: Side): Promise<Queue> => this.shadowQueue(side)

@@ -86,7 +86,8 @@ export class RunContext {
   /** Told of the abort, before the signal. */
   onAbort: ((reason: CutoverError) => void) | undefined
   #mcp: RunMcp | undefined
-  readonly #ordinals = new Map<string, number>()
+  /** How often each effect's name was met; made with the first. */
+  #ordinals: Map<string, number> | undefined
   #begun: Promise<boolean> | undefined
   #ended = false
   #inEffects = 0
@@ -98,31 +99,12 @@ export class RunContext {
   effectFailed = false
   /** The ledger refused the effects: this run must not report an end. */
   refused = false
+  /** Where it stands among those that run. */
+  slot = -1
 
   constructor(options: RunOptions) {
     this.#options = options
-    const { id, arm, side, attempt, native, log } = options
-    const signal = (): AbortSignal => this.#signal
-    const mcp = (): RunMcp => this.#runMcp
-    this.context = {
-      id,
-      arm,
-      side,
-      attempt,
-      native,
-      log,
-      get signal() {
-        return signal()
-      },
-      get mcp() {
-        return mcp()
-      },
-      progress: async (value) => {
-        if (arm === 'primary') await options.progress(value)
-      },
-      effect: (name: string, recorded: unknown, run: (call: EffectCall) => unknown, inShadow?: () => unknown) =>
-        this.#effect(name, recorded, run, inShadow),
-    } as JobContext
+    this.context = new HandlerContext(this, options)
   }
 
   /**
@@ -165,11 +147,11 @@ export class RunContext {
     return this.#mcp?.seen
   }
 
-  get #runMcp(): RunMcp {
+  get handlerMcp(): RunMcp {
     if (this.#mcp === undefined) {
       const { migration, id, arm, mcp: access, compared = true } = this.#options
       const isCopy = arm !== 'primary'
-      this.#mcp = new RunMcp({ migration, id, access, isCopy, compared, signal: () => this.#signal })
+      this.#mcp = new RunMcp({ migration, id, access, isCopy, compared, signal: () => this.signal })
     }
     return this.#mcp
   }
@@ -179,7 +161,8 @@ export class RunContext {
     return this.#reason
   }
 
-  get #signal(): AbortSignal {
+  /** The handler's signal. */
+  get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       if (this.#reason !== undefined) this.#controller.abort(this.#reason)
@@ -187,7 +170,7 @@ export class RunContext {
     return this.#controller.signal
   }
 
-  async #effect(
+  async effect(
     name: string,
     recorded: unknown,
     run: (call: EffectCall) => unknown,
@@ -211,6 +194,7 @@ export class RunContext {
     inShadow?: () => unknown,
   ): Promise<unknown> {
     const { id, arm, migration } = this.#options
+    this.#ordinals ??= new Map()
     const ordinal = (this.#ordinals.get(name) ?? 0) + 1
     this.#ordinals.set(name, ordinal)
     this.effects.push({ name, recorded: encodeValue(recorded, { refused: 'note' }).json })
@@ -232,7 +216,7 @@ export class RunContext {
 
   async #perform(run: (call: EffectCall) => unknown, idempotencyKey: string): Promise<unknown> {
     try {
-      const signal = (): AbortSignal => this.#signal
+      const signal = (): AbortSignal => this.signal
       return await run({
         idempotencyKey,
         get signal() {
@@ -256,6 +240,49 @@ export class RunContext {
       `${migration}: job ${id} is over (${why}), so its effect "${name}" was not performed`,
       { ...(reason === undefined ? {} : { cause: reason }), details: { migration, id, effect: name } },
     )
+  }
+}
+
+/** What handlers see. Its methods are made when they are asked for: most runs need none, and they may be taken out of it. */
+class HandlerContext implements JobContext {
+  readonly id: string
+  readonly arm: Arm
+  readonly side: Side
+  readonly attempt: number
+  readonly native: unknown
+  readonly log: Logger
+  readonly #run: RunContext
+  readonly #progress: RunOptions['progress']
+
+  constructor(run: RunContext, options: RunOptions) {
+    this.id = options.id
+    this.arm = options.arm
+    this.side = options.side
+    this.attempt = options.attempt
+    this.native = options.native
+    this.log = options.log
+    this.#run = run
+    this.#progress = options.progress
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal
+  }
+
+  get mcp(): HandlerMcp {
+    return this.#run.handlerMcp
+  }
+
+  get progress(): JobContext['progress'] {
+    return async (value) => {
+      if (this.arm === 'primary') await this.#progress(value)
+    }
+  }
+
+  get effect(): JobContext['effect'] {
+    const run = this.#run
+    return ((name: string, recorded: unknown, perform: (call: EffectCall) => unknown, inShadow?: () => unknown) =>
+      run.effect(name, recorded, perform, inShadow)) as JobContext['effect']
   }
 }
 

@@ -1,5 +1,6 @@
 // The worker's side of the fence: claim, begin, extend, finish, gathered by tick; the leases of what runs here.
 
+import { Bag } from '../ports/bag.ts'
 import { Grouper } from '../ports/grouping.ts'
 import type {
   BeginRequest,
@@ -14,6 +15,13 @@ import { isCutoverError } from '../vocabulary/errors.ts'
 
 const MOST = 250
 const RETRY_MS = 200
+
+export interface FenceOptions {
+  readonly ledger: () => Promise<MigrationLedger>
+  readonly leaseMs: number
+  /** Gives an answer up as soon as the ledger is known to be lost. */
+  readonly guard: <T>(asked: Promise<T>) => Promise<T>
+}
 
 /** A run that holds its row. */
 export interface Held {
@@ -30,16 +38,18 @@ export class Fence {
   readonly #claims: Grouper<ClaimRequest, ClaimAnswer>
   readonly #begins: Grouper<BeginRequest, boolean>
   readonly #finishes: Grouper<FinishRequest, FinishAnswer>
-  readonly #held = new Set<Held>()
+  readonly #guarded: Grouper<FinishRequest, FinishAnswer>
+  readonly #held = new Bag<Held>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: { ledger: () => Promise<MigrationLedger>; leaseMs: number }) {
+  constructor(options: FenceOptions) {
     this.#ledger = options.ledger
     this.#leaseMs = options.leaseMs
-    const { ledger } = options
+    const { ledger, guard } = options
     this.#claims = new Grouper(async (requests) => (await ledger()).claim(requests), { most: MOST })
     this.#begins = new Grouper(async (requests) => (await ledger()).begin(requests), { most: MOST })
     this.#finishes = new Grouper(async (requests) => (await ledger()).finish(requests), { most: MOST })
+    this.#guarded = new Grouper((requests) => guard(ledger().then((one) => one.finish(requests))), { most: MOST })
   }
 
   /** One try; rejects with `ledger-unavailable`. */
@@ -61,12 +71,17 @@ export class Fence {
     return this.#finishes.ask(request)
   }
 
+  /** One try, given up as soon as the ledger is known to be lost. */
+  finishWhileReachable(request: FinishRequest): Promise<FinishAnswer> {
+    return this.#guarded.ask(request)
+  }
+
   /** Keeps the lease while the run lasts. */
   hold(held: Held): () => void {
-    this.#held.add(held)
+    const slot = this.#held.add(held)
     this.#timer ??= setInterval(() => void this.#extend(), this.#leaseMs / 3).unref()
     return () => {
-      this.#held.delete(held)
+      this.#held.take(slot)
       if (this.#held.size > 0) return
       clearInterval(this.#timer)
       this.#timer = undefined
@@ -83,13 +98,15 @@ export class Fence {
   }
 
   async #extend(): Promise<void> {
-    const held = [...this.#held]
+    const held = this.#held.all()
     const requests: ExtendRequest[] = held.map(({ id, gen, token }) => ({ id, gen, token, leaseMs: this.#leaseMs }))
     try {
       const answers = await (await this.#ledger()).extend(requests)
+      if (answers.every((kept) => kept)) return
+      const still = new Set(this.#held.all())
       answers.forEach((kept, index) => {
         const run = held[index] as Held
-        if (!kept && this.#held.has(run)) run.lost()
+        if (!kept && still.has(run)) run.lost()
       })
     } catch {
       // the ledger is away: a lease that runs out is seen at the first effect or at the end, where it decides
@@ -100,6 +117,7 @@ export class Fence {
     await this.#claims.settled()
     await this.#begins.settled()
     await this.#finishes.settled()
+    await this.#guarded.settled()
   }
 }
 

@@ -7,6 +7,7 @@ import { decodeError, decodeOutcome } from '../comparison/replay.ts'
 import type { MigrationSettings } from '../config/resolve.ts'
 import type { Logger } from '../config/types.ts'
 import type { McpAccess } from '../mcp/seen.ts'
+import { Bag } from '../ports/bag.ts'
 import type { ClaimAnswer, ClaimRequest, FinishAnswer, FinishRequest, PairState } from '../ports/ledger.ts'
 import type { Delivery, Disposition } from '../ports/queue.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
@@ -57,7 +58,7 @@ export class Runner {
   readonly #draining = new AbortController()
   readonly #closing = new AbortController()
   readonly #errors = new ErrorClasses()
-  readonly #running = new Set<RunContext>()
+  readonly #running = new Bag<RunContext>()
   #active = 0
 
   constructor(options: RunnerOptions) {
@@ -78,7 +79,7 @@ export class Runner {
   abort(): void {
     this.drain()
     this.#closing.abort(new CutoverError('closed', 'the worker closes'))
-    for (const run of this.#running)
+    for (const run of this.#running.all())
       run.abort(new CutoverError('aborted', 'the worker closes before the attempt ended'))
   }
 
@@ -215,7 +216,7 @@ export class Runner {
       attempt = await this.#attempt(delivery, job, run)
     } finally {
       release()
-      this.#running.delete(run)
+      this.#running.take(run.slot)
     }
     if (run.refused) return 'lost'
     if (this.#closing.signal.aborted && !attempt.outcome.ok && !attempt.fatal) {
@@ -224,18 +225,19 @@ export class Runner {
       return { kind: 'defer', delayMs: 0 }
     }
     const answer = await fence.finish(
-      { ...this.#finishRequest(job.stamp, token, attempt), effectFailed: run.effectFailed },
+      this.#finishRequest(job.stamp, token, attempt, run.effectFailed),
       this.#closing.signal,
     )
     return await this.#afterFinish(delivery, job, attempt, answer)
   }
 
-  #finishRequest(stamp: Stamp, token: string, attempt: Attempt): FinishRequest {
+  #finishRequest(stamp: Stamp, token: string, attempt: Attempt, effectFailed = false): FinishRequest {
     const { outcome, fatal, runBucket, waitBucket } = attempt
     const { id, gen, arm, route } = stamp
-    const errorClass = outcome.error === undefined ? {} : { errorClass: this.#errors.of(outcome.error) }
-    const end = { id, side: this.#o.side, gen, arm, token, outcome, fatal, effectFailed: false }
-    return { ...end, ...errorClass, runBucket, waitBucket, unpaired: !isShadowed(route) }
+    const unpaired = !isShadowed(route)
+    const { side } = this.#o
+    const request = { id, side, gen, arm, token, outcome, fatal, effectFailed, runBucket, waitBucket, unpaired }
+    return outcome.error === undefined ? request : { ...request, errorClass: this.#errors.of(outcome.error) }
   }
 
   async #afterFinish(
@@ -268,23 +270,23 @@ export class Runner {
    * told. Its queue counts the attempts. Stored and counted before the ack, as any other.
    */
   async #unfenced(delivery: Delivery, job: Identified): Promise<Disposition> {
-    const { fence, quiet, guard } = this.#o
+    const { fence, quiet } = this.#o
     const run = this.#context(delivery, job.stamp, delivery.attempt, async () => true)
     let attempt: Attempt
     try {
       attempt = await this.#attempt(delivery, job, run)
     } finally {
-      this.#running.delete(run)
+      this.#running.take(run.slot)
     }
     if (this.#closing.signal.aborted && !attempt.outcome.ok && !attempt.fatal) return { kind: 'defer', delayMs: 0 }
     if (!attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts) {
       return { kind: 'fail', error: attempt.error, retry: true }
     }
     const token = newToken()
-    const request = { ...this.#unclaimedFinish(job, token, attempt), effectFailed: run.effectFailed, unfenced: true }
+    const request = this.#unclaimedFinish(job, token, attempt, { unfenced: true, effectFailed: run.effectFailed })
     let answer: FinishAnswer
     try {
-      answer = await (quiet() ? guard(fence.finishOnce(request)) : fence.finish(request, this.#closing.signal))
+      answer = await (quiet() ? fence.finishWhileReachable(request) : fence.finish(request, this.#closing.signal))
     } catch (cause) {
       if (!isTransient(cause) || !quiet()) throw cause
       this.#o.unrecorded.add({ claim: this.#claimRequest(delivery, job, token), finish: request })
@@ -302,14 +304,18 @@ export class Runner {
   }
 
   /** The end of a run without a claim, with what its row is to say if it has none. */
-  #unclaimedFinish(job: Identified, token: string, attempt: Attempt): FinishRequest {
+  #unclaimedFinish(
+    job: Identified,
+    token: string,
+    attempt: Attempt,
+    { unfenced = false, effectFailed = false } = {},
+  ): FinishRequest {
     const { route, epoch, due, plain } = job.stamp
     const absent = { epoch, dueAt: due, route, adopted: job.adopted }
-    const known = plain === undefined ? {} : { reason: plain.why, group: plain.group, first: plain.first }
-    return {
-      ...this.#finishRequest(job.stamp, token, attempt),
-      ...{ fatal: true, unrecorded: { ...absent, ...known } },
-    }
+    const unrecorded =
+      plain === undefined ? absent : { ...absent, reason: plain.why, group: plain.group, first: plain.first }
+    const request = this.#finishRequest(job.stamp, token, attempt, effectFailed)
+    return { ...request, fatal: true, unfenced, unrecorded }
   }
 
   // ----------------------------------------------------------------------------------------- shadow and control
@@ -321,7 +327,7 @@ export class Runner {
     try {
       attempt = await this.#attempt(delivery, job, run)
     } finally {
-      this.#running.delete(run)
+      this.#running.take(run.slot)
     }
     if (this.#closing.signal.aborted && !attempt.outcome.ok) return { kind: 'defer', delayMs: BUSY_LOOK_MS }
     const more = !attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts
@@ -348,7 +354,7 @@ export class Runner {
       mcp,
       compared: stamp.arm !== 'primary' || isShadowed(stamp.route),
     })
-    this.#running.add(run)
+    run.slot = this.#running.add(run)
     return run
   }
 
@@ -373,7 +379,7 @@ export class Runner {
     try {
       attempt = await this.#attempt(delivery, job, run)
     } finally {
-      this.#running.delete(run)
+      this.#running.take(run.slot)
     }
     if (!attempt.outcome.ok && !attempt.fatal && delivery.attempt < delivery.attempts) {
       return { kind: 'fail', error: attempt.error, retry: true }

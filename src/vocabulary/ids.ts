@@ -12,7 +12,7 @@ export const MAX_ID_BYTES = 1024
 const POOL = Buffer.alloc(16 * 256)
 let drawn = POOL.length
 let lastMs = 0
-let sequence = 0
+let sequence = -1
 
 function random(bytes: number): Buffer {
   if (drawn + bytes > POOL.length) {
@@ -28,16 +28,15 @@ export function newToken(): string {
   return random(6).toString('base64url')
 }
 
-/** A new logical id: UUID version 7, in time order also within a millisecond, so that stores append them. */
+/**
+ * A new logical id: UUID version 7, in time order also within a millisecond, so that stores append them. Its counter
+ * begins anywhere and goes on from id to id, whatever the time: a store that wants ids of one time together goes by it.
+ */
 export function newId(): string {
   const bytes = random(16)
-  const now = Date.now()
-  if (now > lastMs) {
-    lastMs = now
-    sequence = bytes.readUInt32LE(0) >>> 8
-  } else {
-    sequence += 1
-  }
+  // begun low enough to go up for a long time
+  sequence = sequence < 0 ? bytes.readUInt32LE(0) >>> 8 : (sequence + 1) % 2 ** 32
+  lastMs = Math.max(lastMs, Date.now())
   return v7({ random: bytes, msecs: lastMs, seq: sequence })
 }
 

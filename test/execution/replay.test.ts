@@ -15,7 +15,7 @@ const queue = { kind: 'none', capabilities: {}, create: () => ({}) } as never
 function redelivered(outcome: Partial<Outcome>): Promise<Disposition> {
   const answer = { status: 'finished', class: outcome.ok === false ? 'failed' : 'ok', outcome } as ClaimAnswer
   const ledger = async () => ({ claim: async () => [answer] }) as unknown as MigrationLedger
-  const fence = new Fence({ ledger, leaseMs: 3000 })
+  const fence = new Fence({ ledger, leaseMs: 3000, guard: (asked) => asked })
   const config = {
     ledger: queue,
     flags: queue,

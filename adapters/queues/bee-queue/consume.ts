@@ -1,6 +1,7 @@
 // One worker of our own on a bee-queue: an instance for itself, because `process` can be called once and only closing
 // the instance ends it.
 
+import { Bag } from '../../../src/ports/bag.ts'
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
 import { gatherWrites } from '../../gathered-writes.ts'
 import { cleanError, settles } from '../../queue-support.ts'
@@ -60,15 +61,15 @@ export async function consume(
       onError(error)
       return 0
     })
-  const running = new Set<(error: Error) => void>()
+  const running = new Bag<(error: Error) => void>()
   worker.process(options.concurrency, (job) => {
     const delivery = new BeeDelivery(job)
     return new Promise((resolve, reject) => {
-      running.add(reject)
+      const slot = running.add(reject)
       deliver(delivery)
         .then((disposition) => settle(delivery, disposition, plan.settler))
         .then(resolve, reject)
-        .finally(() => running.delete(reject))
+        .finally(() => running.take(slot))
     })
   })
   worker.checkStalledJobs(Math.ceil(plan.stallInterval / 2)).catch(onError)
@@ -79,7 +80,7 @@ export async function consume(
   return consumerOf(worker, client, running)
 }
 
-function consumerOf(worker: BeeInstance, client: BeeClient, running: ReadonlySet<(error: Error) => void>): BeeConsumer {
+function consumerOf(worker: BeeInstance, client: BeeClient, running: Bag<(error: Error) => void>): BeeConsumer {
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {
     closed ??= worker.close(NEVER_MS).finally(() => disconnect(client))
@@ -92,7 +93,7 @@ function consumerOf(worker: BeeInstance, client: BeeClient, running: ReadonlySet
       if (running.size > 0) {
         // So that nothing is written for what is given up here: bee-queue would store each as a failed attempt.
         worker._isClosed = true
-        for (const give of running) give(new Error('the queue was closed while the job ran; it will run again'))
+        for (const give of running.all()) give(new Error('the queue was closed while the job ran; it will run again'))
       }
       if (await settles(closing, 2_000)) return
       for (const one of [worker.bclient, worker.eclient, client]) disconnect(one)

@@ -3,7 +3,6 @@
 import type { Worker, WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
-import { gatherWrites } from '../../gathered-writes.ts'
 import { cleanError, failure, OPEN_TIMEOUT_MS, settles } from '../../queue-support.ts'
 import type { BullConnection } from './connection.ts'
 import { KIND } from './connection.ts'
@@ -49,7 +48,6 @@ export async function consume(
     }
   }
   const client = connection.forWorker()
-  gatherWrites(client)
   const worker = new module.Worker(name, (job: BullJob, token?: string) => run(job, token), {
     runRetryDelay: 1_000,
     ...plan.worker,

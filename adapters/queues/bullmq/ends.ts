@@ -16,17 +16,18 @@ const LOOP_NAME = 'cutover:moveManyToFinished'
 const MOST = 25
 
 /**
- * KEYS of the first job; ARGV: how many keys and values a job has, how many places differ among the jobs and which, the
- * first job's keys and values, then of each job its own values of those places.
+ * KEYS of the first job; ARGV: how many jobs, how many keys and how many keys and values each has, how many of these places
+ * differ among the jobs and which, the first job's keys and values, then of each job its own of those places.
  * → of each job 1 and the script's answer, or 0 and an error's text. A job's error stops no other.
  */
 const LOOP = `
-local own, all, differing = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local places, keys, args, answers, first = {}, {}, {}, {}, 3 + differing
-for i = 1, differing do places[i] = tonumber(ARGV[3 + i]) end
+local jobs, own, all, differing = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local places, keys, args, answers, first = {}, {}, {}, {}, 4 + differing
+for i = 1, differing do places[i] = tonumber(ARGV[4 + i]) end
 for i = 1, own do keys[i] = ARGV[first + i] end
 for i = own + 1, all do args[i - own] = ARGV[first + i] end
-for at = first + all, #ARGV - 1, differing do
+for job = 1, jobs do
+  local at = first + all + (job - 1) * differing
   for i = 1, differing do
     local place = places[i]
     if place <= own then keys[place] = ARGV[at + i] else args[place - own] = ARGV[at + i] end
@@ -69,7 +70,7 @@ type Ended = { readonly answer: unknown } | { readonly error: Error }
 function packed(jobs: readonly Args[], numberOfKeys: number): unknown[] {
   const first = jobs[0]!
   const places = first.map((_, place) => place).filter((place) => jobs.some((job) => !same(job[place], first[place])))
-  const args: unknown[] = [...first.slice(0, numberOfKeys), numberOfKeys, first.length, places.length]
+  const args: unknown[] = [...first.slice(0, numberOfKeys), jobs.length, numberOfKeys, first.length, places.length]
   for (const place of places) args.push(place + 1)
   args.push(...first)
   for (const job of jobs) for (const place of places) args.push(job[place])

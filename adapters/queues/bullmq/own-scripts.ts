@@ -16,7 +16,25 @@ export function definedOn(client: unknown, beginning: string): (Defined & { read
   return { name, lua, numberOfKeys }
 }
 
-/** A whole script as a function of a larger one, with keys and arguments of its own. */
+/**
+ * A whole script as a function of a larger one, with keys and arguments of its own. What it only defines, before it first
+ * looks at them, is defined once and not at each call, where that can be told for certain.
+ */
 export function asFunction(name: string, lua: string): string {
-  return `local function ${name}(KEYS, ARGV)\n${lua}\nend\n`
+  const [definitions, rest] = split(lua)
+  return `local ${name}\ndo\n${definitions}\n${name} = function(KEYS, ARGV)\n${rest}\nend\nend\n`
+}
+
+const COMMENT = /--\[\[.*?\]\]|--[^\n]*/gs
+/** At the beginning of a line stand only definitions of functions, their ends, and the usual short name. */
+const ONLY_DEFINES = /^(?:\s.*|end|local function .*|local \w+ = function ?\(.*|local rcall = redis\.call|)$/
+
+/** Definitions, and what is to be run each time. */
+function split(lua: string): readonly [definitions: string, rest: string] {
+  const lines = lua.split('\n')
+  const code = lua.replaceAll(COMMENT, (comment) => comment.replaceAll(/[^\n]/g, '')).split('\n')
+  const looks = code.findIndex((line) => /\b(?:KEYS|ARGV)\b/.test(line))
+  const ends = code.slice(0, Math.max(0, looks)).lastIndexOf('end') + 1
+  if (!code.slice(0, ends).every((line) => ONLY_DEFINES.test(line))) return ['', lua]
+  return [lines.slice(0, ends).join('\n'), lines.slice(ends).join('\n')]
 }

@@ -47,6 +47,7 @@ for i = 1, #ids do
   letters[i] = succeed(ids[i], gen, token, run, wait, out, band(flags, 32) ~= 0) and '0' or '?'
 end
 flushCounts()
+flushPuts()
 if #udel > 1 then call('HDEL', spread(udel)) end
 if #srem > 1 then call('SREM', spread(srem)) end
 flushSlices()

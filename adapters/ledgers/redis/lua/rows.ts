@@ -227,6 +227,7 @@ end
 local function flush()
   flushCounts()
   flushRows()
+  flushPuts()
   flushSlices()
 end
 `
