@@ -34,7 +34,9 @@ interface Step {
 }
 
 const PLAIN = { route: 'legacy', adopted: false, reason: 'flag', group: 9 } as const
-const ids = fc.constantFrom('a', 'b', 'c')
+/** The library's own ids, which a ledger may store by another way, and the caller's. */
+const IDS = ['a', 'b', '019a9f6e-3c41-7d5a-9b1c-2f64c0a81e55']
+const ids = fc.constantFrom(...IDS)
 const sides = fc.constantFrom<Side>('legacy', 'target')
 const tokens = fc.constantFrom('t1', 't2')
 const which = fc.constantFrom<'pair' | 'control'>('pair', 'control')
@@ -74,10 +76,13 @@ const finishes = fc
       unrecorded: fc.constantFrom(0, 0, 1, 2),
     },
     errorClass: fc.constantFrom('', 'TypeError', 'Error:E_PARSE'),
+    // only a hint: wrong ones change nothing either
+    unpaired: fc.constantFrom(true, true, false, undefined),
   })
-  .map(({ unrecorded, errorClass, ...over }) =>
+  .map(({ unrecorded, errorClass, unpaired, ...over }) =>
     finishOf(over.id, {
       ...over,
+      ...(unpaired === undefined ? {} : { unpaired }),
       ...(errorClass === '' || over.outcome.ok ? {} : { errorClass }),
       // of a run that had no claim: in the dark, adopted, or unfenced on purpose
       ...(unrecorded === 1
@@ -223,15 +228,20 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       (r) => r.unpin(id, { evenIfShared }),
     ),
   ),
-  fc
-    .tuple(ids, fc.boolean(), fc.boolean())
-    .map(([id, first, plain]) => noteOf(id, { first, ...(plain ? { reason: 'flag' } : {}) }))
+  list(fc.tuple(ids, fc.boolean(), fc.boolean(), fc.boolean()))
+    .map((some) =>
+      some.map(([id, first, plain, made]) =>
+        noteOf(id, { first, ...(plain ? { reason: 'flag' } : {}), ...(made ? { madeAt: Date.now() } : {}) }),
+      ),
+    )
     .map((q) =>
       step(
         'note',
         q,
-        (m) => m.note([q]),
-        (r) => r.note(q),
+        (m) => m.note(q),
+        (r) => {
+          for (const x of q) r.note(x)
+        },
       ),
     ),
   ids.map((id) =>
@@ -361,11 +371,10 @@ export function randomContract(bench: () => LedgerBench): void {
           reference.watch = (before, after) => expectPromises(before, after, name)
           expect(timeless(answer), name).toEqual(timeless(model(reference)))
         }
-        for (const id of ['a', 'b', 'c']) {
+        for (const id of IDS) {
           expect(comparable(await m.row(id)), id).toEqual(comparable(reference.rows.get(id)))
         }
-        const three = ['a', 'b', 'c']
-        expect(await m.payloads(three)).toEqual(three.map((id) => reference.payload(id)))
+        expect(await m.payloads(IDS)).toEqual(IDS.map((id) => reference.payload(id)))
         for (const look of ['as it was written', 'compacted']) {
           if (look === 'compacted') await m.compact()
           const snapshot = await m.snapshot()

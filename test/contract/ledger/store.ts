@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../../../src/vocabulary/outcome.ts'
-import { allRows, claimOf, countsOf, finishOf, type LedgerBench, ok, only, pinOf, shadowOf } from './bed.ts'
+import { allRows, claimOf, countsOf, failure, finishOf, type LedgerBench, ok, only, pinOf, shadowOf } from './bed.ts'
 
 export const ODD_IDS: readonly string[] = [
   '1',
@@ -127,6 +127,26 @@ export function storeContract(bench: () => LedgerBench): void {
       expect(claims.map(({ status }) => status)).toEqual(['granted', 'busy'])
       const ends = await m.finish([finishOf('y', { token: 'one' }), finishOf('y', { token: 'two' })])
       expect(ends.map(({ status }) => status)).toEqual(['finished', 'refused'])
+    })
+
+    it('apply ends of one call in order, whatever each of them hints', async () => {
+      const m = bench().migration()
+      await m.pin([pinOf('x'), pinOf('y'), pinOf('z'), pinOf('s', { route: 'legacy-shadowed' })])
+      await m.claim([claimOf('y'), claimOf('z', { token: 'lost' })])
+      const ends = await m.finish([
+        finishOf('x', { token: 'one', outcome: ok('first') }),
+        finishOf('y', { unpaired: true }),
+        finishOf('x', { token: 'two', outcome: ok('second'), unpaired: true }),
+        finishOf('s', { unpaired: true }),
+        finishOf('z', { token: 'other', outcome: failure() }),
+        finishOf('nobody', { unpaired: true }),
+      ])
+      expect(ends.map((answer) => (answer.status === 'refused' ? answer.why : answer.status))).toEqual([
+        ...['finished', 'finished', 'done', 'finished', 'token', 'absent'],
+      ])
+      expect(ends.map((answer) => 'pair' in answer)).toEqual([false, false, false, true, false, false])
+      expect((await m.row('x'))?.slots.primary?.value).toBe('first')
+      expect(await m.finish([finishOf('y', { unpaired: true })])).toEqual([{ status: 'finished', class: 'ok' }])
     })
   })
 
