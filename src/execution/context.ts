@@ -243,7 +243,26 @@ export class RunContext {
   }
 }
 
-/** What handlers see. Its methods are made when they are asked for: most runs need none, and they may be taken out of it. */
+const RUN = Symbol('run')
+
+/** The same getters for all contexts: with getters of its own each would cost more than all the rest of it. */
+const SIGNAL: PropertyDescriptor & ThisType<HandlerContext> = {
+  enumerable: true,
+  get() {
+    return this[RUN].signal
+  },
+}
+const MCP: PropertyDescriptor & ThisType<HandlerContext> = {
+  enumerable: true,
+  get() {
+    return this[RUN].handlerMcp
+  },
+}
+
+/**
+ * What handlers see: all of it its own, so that a copy (`{ ...ctx, log }`) has everything, too, and nothing depends on
+ * `this` being this very object. What most runs do not need is made when it is asked for.
+ */
 class HandlerContext implements JobContext {
   readonly id: string
   readonly arm: Arm
@@ -251,38 +270,31 @@ class HandlerContext implements JobContext {
   readonly attempt: number
   readonly native: unknown
   readonly log: Logger
-  readonly #run: RunContext
-  readonly #progress: RunOptions['progress']
+  readonly progress: JobContext['progress']
+  readonly effect: JobContext['effect']
+  declare readonly signal: AbortSignal
+  declare readonly mcp: HandlerMcp
+  readonly [RUN]: RunContext
 
-  constructor(run: RunContext, options: RunOptions) {
-    this.id = options.id
-    this.arm = options.arm
-    this.side = options.side
-    this.attempt = options.attempt
-    this.native = options.native
-    this.log = options.log
-    this.#run = run
-    this.#progress = options.progress
-  }
-
-  get signal(): AbortSignal {
-    return this.#run.signal
-  }
-
-  get mcp(): HandlerMcp {
-    return this.#run.handlerMcp
-  }
-
-  get progress(): JobContext['progress'] {
-    return async (value) => {
-      if (this.arm === 'primary') await this.#progress(value)
+  constructor(run: RunContext, { id, arm, side, attempt, native, log, progress }: RunOptions) {
+    this.id = id
+    this.arm = arm
+    this.side = side
+    this.attempt = attempt
+    this.native = native
+    this.log = log
+    this.progress = async (value) => {
+      if (arm === 'primary') await progress(value)
     }
-  }
-
-  get effect(): JobContext['effect'] {
-    const run = this.#run
-    return ((name: string, recorded: unknown, perform: (call: EffectCall) => unknown, inShadow?: () => unknown) =>
-      run.effect(name, recorded, perform, inShadow)) as JobContext['effect']
+    this.effect = ((
+      name: string,
+      recorded: unknown,
+      perform: (call: EffectCall) => unknown,
+      inShadow?: () => unknown,
+    ) => run.effect(name, recorded, perform, inShadow)) as JobContext['effect']
+    this[RUN] = run
+    Object.defineProperty(this, 'signal', SIGNAL)
+    Object.defineProperty(this, 'mcp', MCP)
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { runAttempt } from '../../src/execution/attempt.ts'
-import { type Handler, RunContext, type RunOptions } from '../../src/execution/context.ts'
+import { type Handler, type JobContext, RunContext, type RunOptions } from '../../src/execution/context.ts'
 import { CutoverError } from '../../src/vocabulary/errors.ts'
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -29,6 +29,25 @@ it('keys: migration, id, name, ordinal of the name; no two effects share one', a
   await context({ id: 'a:b' }).context.effect('c', 1, note)
   await context({ id: 'a' }).context.effect('b:c', 1, note)
   expect(keys[3]).not.toBe(keys[4])
+})
+
+it.each<[string, (ctx: JobContext) => JobContext]>([
+  ['as it is', (ctx) => ctx],
+  ['a copy with more in it', (ctx) => ({ ...ctx, log: SILENT })],
+  ['an object that stands on it', (ctx) => Object.create(ctx) as JobContext],
+  ['a proxy of it', (ctx) => new Proxy(ctx, {})],
+  ['an assigned copy', (ctx) => Object.assign({}, ctx)],
+])('handlers may hand the context on: %s', async (_, made) => {
+  const told: unknown[] = []
+  const run = context({ progress: async (value) => void told.push(value) })
+  const { id, arm, side, attempt, signal, mcp, progress, effect } = made(run.context)
+  expect({ id, arm, side, attempt }).toEqual({ id: 'a', arm: 'primary', side: 'legacy', attempt: 1 })
+  expect(await effect('store', 1, () => 'stored')).toBe('stored')
+  await progress(0.5)
+  expect(told).toEqual([0.5])
+  expect(mcp).toBe(run.context.mcp)
+  run.abort(new CutoverError('aborted', 'over'))
+  expect(signal.aborted).toBe(true)
 })
 
 it('begins once, before the first effect, and records in order even what fails', async () => {
