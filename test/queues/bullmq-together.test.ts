@@ -7,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { Queue } from '../../src/ports/queue.ts'
 import { ACK, job, jobs } from '../contract/queue-kit.ts'
+import { startProxy } from '../support/proxy.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
 describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
   let redis: RedisServer
   let direct: Redis
   beforeAll(async () => {
-    redis = await startRedis()
+    redis = await startRedis({ appendOnly: true, args: ['--appendfsync', 'always'] })
     direct = new Redis(redis.url)
   })
   afterAll(() => {
@@ -21,10 +22,13 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     return redis?.stop()
   })
 
-  async function opened(): Promise<{ name: string; queue: Queue }> {
+  async function opened(
+    over: { connection?: string | Readonly<Record<string, unknown>>; lockDuration?: number } = {},
+  ): Promise<{ name: string; queue: Queue }> {
     const name = `q-${randomUUID()}`
-    const worker = { lockDuration: 600, stalledInterval: 400, maxStalledCount: 3 }
-    const queue = bullmq({ queue: name, connection: redis.url, worker }).create()
+    const { connection = redis.url, lockDuration = 600 } = over
+    const worker = { lockDuration, stalledInterval: 400, maxStalledCount: 3 }
+    const queue = bullmq({ queue: name, connection, worker }).create()
     await queue.open()
     return { name, queue }
   }
@@ -47,20 +51,21 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     const seen: string[] = []
     events.on('added', ({ jobId }) => seen.push(`added ${jobId}`))
     events.on('waiting', ({ jobId }) => seen.push(`waiting ${jobId}`))
-    const delayed = new Promise<void>((resolve) => events.on('delayed', () => resolve()))
+    events.on('delayed', () => seen.push('delayed'))
     const plain = new BullQueue(name, { connection: { url: redis.url } })
     const mine = job({ data: { a: 1 }, priority: 3, attempts: 2 })
     const options = { attempts: 2, priority: 3, removeOnComplete: true, jobId: 'theirs' }
     await plain.add((await plain.getJob(mine.backendId))?.name ?? 'x', { a: 1 }, options)
     await queue.enqueue([mine, job({ delayMs: 60_000 })])
-    await delayed
+    // the scripts of either kind may overtake each other
+    await expect
+      .poll(() => seen)
+      .toEqual(expect.arrayContaining([`added ${mine.backendId}`, `waiting ${mine.backendId}`, 'delayed']))
     const [theirs, ours] = await Promise.all(
       ['theirs', mine.backendId].map((id) => direct.hgetall(`bull:${name}:${id}`)),
     )
     expect(comparable(ours)).toEqual(comparable(theirs))
     expect(await direct.zcard(`bull:${name}:prioritized`)).toBe(2)
-    expect(seen).toContain(`added ${mine.backendId}`)
-    expect(seen).toContain(`waiting ${mine.backendId}`)
     await Promise.all([events.close(), plain.close()])
     await queue.close()
   })
@@ -130,5 +135,163 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     // one that fetches for each slot, one that ends all, some of the worker's own
     expect(calls).toBeLessThan(20 + 15)
     await queue.close()
+  })
+
+  describe('under faults', () => {
+    /** How often each job was told to have completed. */
+    async function completed(name: string): Promise<Map<string, number>> {
+      const times = new Map<string, number>()
+      for (const [, fields] of await direct.xrange(`bull:${name}:events`, '-', '+')) {
+        const told = new Map(fields.flatMap((field, at) => (at % 2 === 0 ? [[field, fields[at + 1] ?? '']] : [])) as [])
+        const id = String(told.get('jobId' as never))
+        if (told.get('event' as never) === 'completed') times.set(id, (times.get(id) ?? 0) + 1)
+      }
+      return times
+    }
+
+    /** Runs all jobs up to their end, then `fault`, and lets them end in one turn; resolves when nothing is left. */
+    async function endTogether(
+      { name, queue }: { name: string; queue: Queue },
+      fault: (end: () => void) => Promise<unknown>,
+    ): Promise<{ runs: Map<string, number>; errors: readonly string[] }> {
+      const all = jobs(40)
+      expect((await queue.enqueue(all)).map(({ status }) => status)).toEqual(all.map(() => 'accepted'))
+      const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+      const { promise: running, resolve: allRun } = Promise.withResolvers<void>()
+      const errors: string[] = []
+      const runs = new Map<string, number>()
+      const consumer = await queue.consume(
+        async ({ backendId }) => {
+          runs.set(backendId, (runs.get(backendId) ?? 0) + 1)
+          if (runs.size === 30) allRun()
+          await ended
+          return ACK
+        },
+        { concurrency: 30, onError: (error) => errors.push(String(error)) },
+      )
+      await running
+      await fault(end)
+      await expect
+        .poll(() => queue.counts().catch(() => undefined), { timeout: 15_000 })
+        .toMatchObject({ running: 0, waiting: 0, delayed: 0, failed: 0 })
+      expect(await consumer.stop({ timeoutMs: 5_000 })).toBe(true)
+      const ids = all.map(({ backendId }) => backendId)
+      expect([...runs.keys()].sort()).toEqual([...ids].sort())
+      expect([...(await completed(name))].sort()).toEqual(ids.map((id) => [id, 1]).sort())
+      for (const id of ids) expect((await queue.find(id)).place).toBe('absent')
+      await queue.close()
+      return { runs, errors }
+    }
+    const twice = ({ runs }: { runs: Map<string, number> }): number => [...runs.values()].filter((n) => n > 1).length
+
+    test('a server that has forgotten its scripts is told them again, and no job runs twice', async () => {
+      const one = await opened()
+      await one.queue.enqueue([job({ delayMs: 60_000 })])
+      await direct.script('FLUSH')
+      await one.queue.remove([(await one.queue.list({ place: 'delayed', limit: 1 })).jobs[0]!.backendId])
+      await direct.script('FLUSH')
+      const ended = await endTogether(one, async (end) => {
+        await direct.script('FLUSH')
+        end()
+      })
+      expect(ended.errors).toEqual([])
+      expect(twice(ended)).toBe(0)
+    })
+
+    test('full memory: a job that has run ends all the same, or runs again', async () => {
+      await endTogether(await opened(), async (end) => {
+        await direct.config('SET', 'maxmemory', '1mb')
+        end()
+        await new Promise((resolve) => setImmediate(resolve))
+        await direct.ping()
+        await direct.config('SET', 'maxmemory', '0')
+      })
+    })
+
+    test('a client that leaves a replica is told that it writes to one, and its jobs end elsewhere', async () => {
+      const told: string[] = []
+      const connection = {
+        ...{ host: '127.0.0.1', port: redis.port },
+        reconnectOnError: (error: Error) => {
+          if (!error.message.startsWith('READONLY')) return false
+          told.push(error.message)
+          return 2 as const
+        },
+      }
+      const ended = await endTogether(await opened({ connection, lockDuration: 30_000 }), async (end) => {
+        await direct.replicaof('127.0.0.1', 1)
+        end()
+        await expect.poll(() => told.length).toBeGreaterThan(0)
+        await direct.replicaof('NO', 'ONE')
+      })
+      expect(twice(ended)).toBe(0)
+    })
+
+    test('insertion into a replica is refused as a whole, and the client is told', async () => {
+      const told: string[] = []
+      const reconnectOnError = ({ message }: Error): boolean => told.push(message) === 0
+      const { queue } = await opened({ connection: { host: '127.0.0.1', port: redis.port, reconnectOnError } })
+      await direct.replicaof('127.0.0.1', 1)
+      const answers = await queue.enqueue(jobs(3)).finally(() => direct.replicaof('NO', 'ONE'))
+      expect(answers.map(({ status }) => status)).toEqual(['refused', 'refused', 'refused'])
+      expect(told.join()).toContain('READONLY')
+      await queue.close()
+    })
+
+    test('the answer to many ends is lost: each has ended once, and what was fetched runs later', async () => {
+      const proxy = await startProxy(redis)
+      const ended = await endTogether(await opened({ connection: `redis://127.0.0.1:${proxy.port}` }), async (end) => {
+        const dropped = proxy.dropAnswer({ when: (chunk) => chunk.includes('returnvalue') })
+        end()
+        await dropped
+      })
+      expect(ended.errors.join()).toMatch(/Missing (key|lock)/)
+      await proxy.stop()
+    })
+
+    test('the command of many ends is lost: it is sent again', async () => {
+      const proxy = await startProxy(redis)
+      const connection = `redis://127.0.0.1:${proxy.port}`
+      const ended = await endTogether(await opened({ connection, lockDuration: 30_000 }), async (end) => {
+        const dropped = proxy.dropCommand({ when: (chunk) => chunk.includes('returnvalue') })
+        end()
+        await dropped
+      })
+      expect(twice(ended)).toBe(0)
+      await proxy.stop()
+    })
+
+    test.each(['before', 'while'] as const)('the server is killed %s many jobs end, and comes back', async (when) => {
+      await endTogether(await opened(), async (end) => {
+        if (when === 'while') end()
+        await redis.kill()
+        end()
+        await redis.restart()
+      })
+    })
+
+    test('a worker that stops in the turn in which its jobs end waits for their ends', async () => {
+      const { name, queue } = await opened()
+      const all = jobs(20)
+      await queue.enqueue(all)
+      const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+      const { promise: running, resolve: allRun } = Promise.withResolvers<void>()
+      let runs = 0
+      const consumer = await queue.consume(
+        async () => {
+          runs += 1
+          if (runs === all.length) allRun()
+          await ended
+          return ACK
+        },
+        { concurrency: all.length, onError: () => {} },
+      )
+      await running
+      end()
+      expect(await consumer.stop({ timeoutMs: 5_000 })).toBe(true)
+      expect([...(await completed(name)).values()]).toEqual(all.map(() => 1))
+      expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, failed: 0 })
+      await queue.close()
+    })
   })
 })

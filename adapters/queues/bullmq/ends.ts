@@ -4,7 +4,7 @@
 
 import type { Redis } from 'ioredis'
 import { Grouper } from '../../../src/ports/grouping.ts'
-import { asFunction, definedOn } from './own-scripts.ts'
+import { asFunction, definedOn, ERRORS } from './own-scripts.ts'
 
 type Args = readonly unknown[]
 type Command = (args: Args) => Promise<unknown>
@@ -18,9 +18,9 @@ const MOST = 25
 /**
  * KEYS of the first job; ARGV: how many jobs, how many keys and how many keys and values each has, how many of these places
  * differ among the jobs and which, the first job's keys and values, then of each job its own of those places.
- * → of each job 1 and the script's answer, or 0 and an error's text. A job's error stops no other.
+ * → of each job 1 and the script's answer, or 0 and an error's text. A job's error stops no other, see {@link ERRORS}.
  */
-const LOOP = `
+const LOOP = `${ERRORS}
 local jobs, own, all, differing = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local places, keys, args, answers, first = {}, {}, {}, {}, 4 + differing
 for i = 1, differing do places[i] = tonumber(ARGV[4 + i]) end
@@ -35,7 +35,12 @@ for job = 1, jobs do
   local ok, got = pcall(finish, keys, args)
   if ok and type(got) == 'table' and got.err then ok = false end
   if ok then answers[#answers + 1] = { 1, got or false }
-  else answers[#answers + 1] = { 0, type(got) == 'table' and got.err or tostring(got) } end
+  else
+    local text = textOf(got)
+    local replica = ofReplica(text)
+    if replica then return replica end
+    answers[#answers + 1] = { 0, text }
+  end
 end
 return answers`
 

@@ -6,7 +6,7 @@
 
 import type { JobJson } from 'bullmq'
 import { type Script, scriptOf } from '../../redis-script.ts'
-import { asFunction, definedOn } from './own-scripts.ts'
+import { asFunction, definedOn, ERRORS } from './own-scripts.ts'
 import { DROP_ENDED, DROP_LATE } from './scripts.ts'
 
 /** A script of ours around one of BullMQ's. */
@@ -53,9 +53,9 @@ export function commandOf(
 /**
  * KEYS of BullMQ's script, then ours of {@link DROP_ENDED}; ARGV: how many keys are BullMQ's, how many arguments a job has,
  * the prefix of job keys, then of each job its id, `r` where an ended record makes room, BullMQ's arguments.
- * → of each job `a` accepted, `d` duplicate, or `e` and an error's text. A job's error stops no other.
+ * → of each job `a` accepted, `d` duplicate, or `e` and an error's text. A job's error stops no other, see {@link ERRORS}.
  */
-const LOOP = `
+const LOOP = `${ERRORS}
 local call, own, per, prefix = redis.call, tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local ours = {}
 for i = own + 1, #KEYS do ours[i - own] = KEYS[i] end
@@ -73,7 +73,13 @@ local function insert(at)
 end
 for at = 4, #ARGV, per do
   local ok, got = pcall(insert, at)
-  answers[#answers + 1] = ok and got or 'e' .. (type(got) == 'table' and got.err or tostring(got))
+  if ok then answers[#answers + 1] = got
+  else
+    local text = textOf(got)
+    local replica = ofReplica(text)
+    if replica then return replica end
+    answers[#answers + 1] = 'e' .. text
+  end
 end
 return answers`
 

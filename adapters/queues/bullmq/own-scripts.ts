@@ -38,3 +38,14 @@ function split(lua: string): readonly [definitions: string, rest: string] {
   if (!code.slice(0, ends).every((line) => ONLY_DEFINES.test(line))) return ['', lua]
   return [lines.slice(0, ends).join('\n'), lines.slice(ends).join('\n')]
 }
+
+/**
+ * What a loop makes of a job's error. That of a replica is the same for all jobs and nothing was changed: it is the answer
+ * of the whole command, because clients look for it (`reconnectOnError`) to find the server that takes writes.
+ */
+export const ERRORS = `
+local function textOf(got) return type(got) == 'table' and got.err or tostring(got) end
+local function ofReplica(text)
+  local at = string.find(text, 'READONLY ', 1, true)
+  return at and redis.error_reply(string.sub(text, at))
+end`
