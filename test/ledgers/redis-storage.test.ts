@@ -152,6 +152,51 @@ describe.skipIf(!hasRedis())('redis ledger: storage', () => {
     expect(await m.row('done')).toMatchObject({ state: 'finished' })
   })
 
+  it('every bucket has a time to live, also where one was emptied and filled again', async () => {
+    const m = ledger.migration('again', SETTINGS)
+    const fail = async (gen: number): Promise<void> => {
+      await m.claim([claimOf('retried', { gen, token: `t${gen}` })])
+      const outcome = { ...ok(), ok: false }
+      expect(await m.finish([finishOf('retried', { gen, token: `t${gen}`, outcome, fatal: true })])).toMatchObject([
+        { status: 'finished' },
+      ])
+    }
+    await m.pin([pinOf('retried')])
+    for (let gen = 0; gen < 20; gen++) {
+      await fail(gen)
+      const retry = { id: 'retried', gen, from: 'legacy', to: 'legacy', kind: 'retry', payload: '{}' } as const
+      expect(await m.move([{ ...retry, leaseMs: 1000, by: 'ops' }])).toMatchObject([{ status: 'moving' }])
+      await m.arrive([{ id: 'retried', gen: gen + 1 }])
+    }
+    await fail(20)
+    const others = Array.from({ length: 200 }, (_, n) => `other-${n}`)
+    await m.note(others.map((id) => noteOf(id)))
+    await m.finish(others.map((id) => finishOf(id, { unpaired: true })))
+    const keys = await bucketsOf('again')
+    expect(keys.length).toBeGreaterThan(10)
+    for (const key of keys) expect(await admin.pttl(key), key).toBeGreaterThan(0)
+  })
+
+  it.each([0, 3_600_000, -3_600_000])(
+    'a late note finds its finished row, though its producer’s clock is %d ms off',
+    async (off) => {
+      const m = ledger.migration(`clock${off}`, SETTINGS)
+      const run = (ids: readonly string[]): Promise<unknown> => {
+        const unrecorded = { epoch: 0, dueAt: Date.now(), route: 'legacy', adopted: false } as const
+        return m.finish(ids.map((id) => finishOf(id, { fatal: true, unfenced: true, unpaired: true, unrecorded })))
+      }
+      const ids = Array.from({ length: 300 }, newId)
+      const madeAt = Date.now() + off
+      await run(ids)
+      // the rows that come next begin a slice of their own
+      await run(Array.from({ length: 1_000 }, newId))
+      await m.note(ids.map((id) => noteOf(id, { madeAt })))
+      const { gauges } = await m.snapshot()
+      expect(gauges).toMatchObject({ waiting: { legacy: 0 } })
+      for (const id of ids) expect(await m.row(id)).toMatchObject({ state: 'finished' })
+    },
+  )
+
   it('reads ten thousand buckets at once, and compacts them without changing a sum', async () => {
     const settings = { ...SETTINGS, bucketMs: 1000, deadlineMs: 1000, slackMs: 0 }
     const m = ledger.migration('buckets', settings)

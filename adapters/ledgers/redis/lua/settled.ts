@@ -214,7 +214,7 @@ local function findSettled(id, since)
   flushPuts()
   local list = sliceList()
   if #list == 0 then return nil end
-  local hash, from = hashOf(id), since and since - 60000 or 0
+  local hash, from = hashOf(id), since and math.min(since, now) - 60000 or 0
   for i = 1, #list, 3 do
     local key = bucketKey(list[i], list[i + 1], hash)
     local value = call('HGET', key, id)
@@ -241,6 +241,10 @@ end
 -- a failed job that is run again
 local function removeSettled(id, row)
   call('HDEL', row.bucket, id)
+  -- an empty bucket is gone with its time to live, and is made once more
+  if slice and row.bucket == bucketKey(slice.number, slice.buckets, hashOf(id)) and call('EXISTS', row.bucket) == 0 then
+    slice.made, slice.dirty = slice.made - 1, true
+  end
   if row.elsewhere then call('DEL', base .. 'v' .. id) end
   call('DEL', base .. 'i' .. id)
 end
