@@ -24,6 +24,12 @@ import { timeless } from '../contract/ledger/rows.ts'
 import { startProxy, type TcpProxy } from '../support/proxy.ts'
 import { hasRedis, type RedisServer, startRedis } from '../support/redis.ts'
 
+/** The end of a run that the ledger has not heard of. */
+const unknown = finishOf('unknown', {
+  ...{ fatal: true, unfenced: true, unpaired: true },
+  unrecorded: { epoch: 0, dueAt: Date.now(), route: 'legacy', adopted: false },
+})
+
 /** Every operation once, each after those that it builds on; answers of all of them. */
 const OPERATIONS: readonly (readonly [string, (m: MigrationLedger) => Promise<unknown>])[] = [
   ['pin', (m) => m.pin(['a', 'b', 'c', 'd'].map((id) => pinOf(id, { fresh: true, route: 'legacy-shadowed' })))],
@@ -37,6 +43,15 @@ const OPERATIONS: readonly (readonly [string, (m: MigrationLedger) => Promise<un
   ['finish with a failure', (m) => m.finish([finishOf('plain', { outcome: failure() })])],
   ['finish', (m) => m.finish([finishOf('a'), shadowOf('b')])],
   ['finish the other', (m) => m.finish([shadowOf('a', { outcome: ok('other') })])],
+  [
+    'pin and claim more',
+    (m) => m.pin(['quick', 'waits'].map((id) => pinOf(id))).then(() => m.claim([claimOf('quick')])),
+  ],
+  [
+    'finish without a pair',
+    (m) => m.finish([finishOf('quick', { unpaired: true }), finishOf('waits', { unpaired: true })]),
+  ],
+  ['finish without a pair, without a row', (m) => m.finish([finishOf('quick', { unpaired: true }), unknown])],
   ['cancel', (m) => m.cancel('noted')],
   ['shed', (m) => m.shed([{ id: 'c', which: 'pair' }])],
   ['late shadow', (m) => m.finish([shadowOf('c')])],
@@ -63,7 +78,9 @@ const withoutTimes = (answer: unknown): unknown =>
 /** Everything that can be seen of a migration, without times. */
 async function picture(m: MigrationLedger): Promise<unknown> {
   const rows = await Promise.all(
-    ['a', 'b', 'c', 'd', 'plain', 'refused', 'gone', 'noted', 'adopted'].map((id) => m.row(id)),
+    [...['a', 'b', 'c', 'd', 'plain', 'refused', 'gone', 'noted', 'adopted'], ...['quick', 'waits', 'unknown']].map(
+      (id) => m.row(id),
+    ),
   )
   const snapshot = await m.snapshot()
   return {
@@ -194,6 +211,9 @@ describe.skipIf(!hasRedis())('redis ledger: faults', () => {
       () => m.pin([pinOf('new')]),
       () => m.claim([claimOf('z'), claimOf('other', { fenced: false })]),
       () => m.finish([finishOf('y'), finishOf('x'), shadowOf('x')]),
+      () => m.finish([finishOf('y', { unpaired: true }), finishOf('z', { unpaired: true })]),
+      () => m.finish([finishOf('x', { unpaired: true }), shadowOf('b'), finishOf('z', { unpaired: true })]),
+      () => m.note([noteOf('noted')]),
       () => m.cancel('z'),
       () => m.shed([{ id: 'x', which: 'pair' }]),
       () => m.unpin(['z']),
@@ -211,6 +231,8 @@ describe.skipIf(!hasRedis())('redis ledger: faults', () => {
     await m.pin([pinOf('x')])
     await admin.script('FLUSH')
     expect(await m.claim([claimOf('x')])).toMatchObject([{ status: 'granted' }])
+    await admin.script('FLUSH')
+    expect(await m.finish([finishOf('x', { unpaired: true })])).toEqual([{ status: 'finished', class: 'ok' }])
     admin.disconnect()
   })
 })
