@@ -86,6 +86,17 @@ describe.skipIf(!hasRedis())('redis ledger: storage', () => {
     expect(total).toBe(120_001)
   })
 
+  it.each([1, 8, 32, 128])('one of %d ids that a process makes: its buckets stay listpacks, too', async (of) => {
+    const m = ledger.migration(`one-of-${of}`, SETTINGS)
+    const ids = Array.from({ length: 5_000 * of }, newId).filter((_, n) => n % of === 0)
+    const unrecorded = { epoch: 0, dueAt: Date.now(), route: 'legacy', adopted: false } as const
+    await m.finish(ids.map((id) => finishOf(id, { fatal: true, unfenced: true, unpaired: true, unrecorded })))
+    const buckets = await bucketsOf(`one-of-${of}`)
+    const encodings = await Promise.all(buckets.map((key) => admin.object('ENCODING', key)))
+    expect(new Set(encodings)).toEqual(new Set(['listpack']))
+    for (const id of ids.slice(0, 300)) expect(await m.row(id)).toMatchObject({ state: 'finished' })
+  })
+
   it('keeps all of a row when it settles, also the odd ones', async () => {
     const m = ledger.migration('odd', SETTINGS)
     const day = 86_400_000

@@ -16,13 +16,14 @@ local WIDE = {[0] = '>I3I2I4I4I4I4I4I5i2i2i2I2Bc0', '>I3I2I4I4I4I4I4I5i3i3i3I2Bc
 local FROM = 1577836800000
 local sliceMs = floor(retainMs / 8) + 1
 
--- ids that the library made one after the other share a bucket by eights, and the buckets take turns: jobs mostly end
--- in the order in which they came, so that the rows of a batch are few writes
+-- ids that the library made one after the other share a bucket by eights: jobs mostly end in the order in which they
+-- came, so that the rows of a batch are few writes. The eights go round the buckets in the steps of the golden ratio, which
+-- fill them evenly, also where these jobs are one in many that a process makes ids for, at a steady pace
 local function hashOf(id)
   if #id == 16 then
     local a, b, c, d = unpack('>I4I4I4I4', id)
     -- UUID version 7: its counter, but for the lowest three bits
-    if band(b, 61440) == 28672 then return band(rshift(c, 13), 131071) end
+    if band(b, 61440) == 28672 then return band(rshift(c, 13), 131071) * 40503 % 131071 end
     return a * 3 + b * 5 + c * 7 + d
   end
   return tonumber(redis.sha1hex(id):sub(1, 8), 16)
