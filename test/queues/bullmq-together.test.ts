@@ -109,6 +109,41 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     await queue.close()
   })
 
+  test('jobs that end together each in its own way: what is told of each is its own', async () => {
+    const { name, queue } = await opened()
+    const all = jobs(24)
+    const ids = all.map(({ backendId }) => backendId)
+    const results = new Map<string, string>()
+    const events = new QueueEvents(name, { connection: { url: redis.url } })
+    await events.waitUntilReady()
+    events.on('completed', ({ jobId, returnvalue }) => results.set(jobId, returnvalue))
+    await queue.enqueue(all)
+    const { promise: together, resolve: release } = Promise.withResolvers<void>()
+    const runs: string[] = []
+    const consumer = await queue.consume(
+      async ({ backendId }) => {
+        runs.push(backendId)
+        if (runs.length === all.length) release()
+        await together
+        return ids.indexOf(backendId) % 2 === 0
+          ? { kind: 'ack', result: `result of ${backendId}` }
+          : { kind: 'fail', error: new Error(`error of ${backendId}`), retry: false }
+      },
+      { concurrency: all.length, onError: () => {} },
+    )
+    await together
+    await expect.poll(() => results.size).toBe(12)
+    expect(await consumer.stop({ timeoutMs: 5_000 })).toBe(true)
+    expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, failed: 12 })
+    for (const [at, id] of ids.entries()) {
+      if (at % 2 === 0) expect(results.get(id)).toBe(`result of ${id}`)
+      else expect(await queue.find(id)).toEqual({ place: 'failed', reason: expect.stringContaining(`error of ${id}`) })
+    }
+    expect(runs.length).toBe(all.length)
+    await events.close()
+    await queue.close()
+  })
+
   test('jobs that end together are one command', async () => {
     const { queue } = await opened()
     await queue.enqueue(jobs(20))
