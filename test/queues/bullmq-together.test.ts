@@ -109,6 +109,18 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     await queue.close()
   })
 
+  test('a client that shows no scripts is refused at open, and stays as it is', async () => {
+    const client = new Redis(redis.url, { maxRetriesPerRequest: null })
+    Object.defineProperty(client, 'scriptsSet', { get: () => ({}) })
+    const queue = bullmq({ queue: `q-${randomUUID()}`, connection: () => client }).create()
+    await expect(queue.open()).rejects.toMatchObject({
+      code: 'adapter-version',
+      message: expect.stringContaining('6.7'),
+    })
+    expect(await client.ping()).toBe('PONG')
+    client.disconnect()
+  })
+
   test('jobs that end together each in its own way: what is told of each is its own', async () => {
     const { name, queue } = await opened()
     const all = jobs(24)

@@ -7,6 +7,7 @@ import { cleanError, failure, loadLibrary, OPEN_TIMEOUT_MS, settles, within } fr
 import type { RedisClient } from '../../redis-script.ts'
 import type { BullmqOptions } from './index.ts'
 import { keysOf } from './keys.ts'
+import { definedOn } from './own-scripts.ts'
 
 export const KIND = 'bullmq'
 export type BullModule = typeof import('bullmq')
@@ -66,6 +67,10 @@ export async function connect(options: ConnectOptions, suffix: string): Promise<
   if (!(await settles(queue.waitUntilReady(), OPEN_TIMEOUT_MS))) {
     await ended()
     throw unreachable(name, `no answer within ${OPEN_TIMEOUT_MS} ms`)
+  }
+  if (definedOn(source.client, 'addStandardJob:') === undefined) {
+    await ended()
+    throw unknownVersion(name)
   }
   return {
     module,
@@ -145,11 +150,19 @@ function unreachable(name: string, cause: unknown): Error {
   return failure('queue-unavailable', KIND, name, text, cleanError(cause))
 }
 
-/** The keys and the insertion into a transaction are BullMQ's own business; they are known for 6.7. */
+/** The keys and scripts are BullMQ's own business, its hold on a client's scripts that of ioredis; they are known for 6.7. */
 function checkVersion(queue: BullQueue, name: string): void {
   const backend = (queue as Partial<BullQueue>).getBackend?.() as { addJobToTransaction?: unknown } | undefined
-  if (typeof backend?.addJobToTransaction === 'function') return
-  throw failure('adapter-version', KIND, name, 'needed is BullMQ 6.7 on Redis; run: npm install bullmq@6.7 ioredis')
+  if (typeof backend?.addJobToTransaction !== 'function') throw unknownVersion(name)
+}
+
+function unknownVersion(name: string): Error {
+  return failure(
+    'adapter-version',
+    KIND,
+    name,
+    'needed is BullMQ 6.7 over ioredis; run: npm install bullmq@6.7 ioredis',
+  )
 }
 
 export async function disconnect(client: Redis): Promise<void> {
