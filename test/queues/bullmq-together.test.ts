@@ -2,8 +2,9 @@
 
 import { randomUUID } from 'node:crypto'
 import { Queue as BullQueue, QueueEvents } from 'bullmq'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { gatherEnds } from '../../adapters/queues/bullmq/ends.ts'
 import { bullmq } from '../../adapters/queues/bullmq/index.ts'
 import type { Queue } from '../../src/ports/queue.ts'
 import { ACK, job, jobs } from '../contract/queue-kit.ts'
@@ -119,6 +120,57 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
     })
     expect(await client.ping()).toBe('PONG')
     client.disconnect()
+  })
+
+  test('a script that is too large for a function is run for each job as before', async () => {
+    const client = new Redis(redis.url)
+    const helpers = Array.from({ length: 70 }, (_, n) => n)
+    client.defineCommand('moveToFinished:large', {
+      numberOfKeys: 1,
+      lua: `${helpers.map((n) => `local function f${n}() return ${n} end`).join('\n')}
+if ARGV[1] == 'bad' then return redis.error_reply('ERR no such job') end
+return { ARGV[1], ${helpers.map((n) => `f${n}()`).join(' + ')} }`,
+    })
+    gatherEnds(client)
+    const end = (id: string): Promise<unknown> =>
+      (client as unknown as Record<string, (args: unknown[]) => Promise<unknown>>)['moveToFinished:large']!(['k', id])
+    for (const _ of ['found out', 'known']) {
+      const [one, bad, two] = await Promise.allSettled([end('1'), end('bad'), end('2')])
+      expect(one).toEqual({ status: 'fulfilled', value: ['1', 2415] })
+      expect(bad).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('no such job') } })
+      expect(two).toEqual({ status: 'fulfilled', value: ['2', 2415] })
+    }
+    client.disconnect()
+  })
+
+  test('on a cluster, under one hash tag', async () => {
+    const server = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
+    const admin = new Redis(server.url)
+    await admin.call('cluster', 'addslotsrange', '0', '16383')
+    await expect.poll(() => admin.cluster('INFO'), { timeout: 10_000 }).toContain('cluster_state:ok')
+    const cluster = new Cluster([{ host: '127.0.0.1', port: server.port }])
+    const queue = bullmq({ queue: 'q', prefix: '{bull}', connection: () => cluster }).create()
+    await queue.open()
+    const all = [...jobs(20), job({ delayMs: 50 }), job({ priority: 2 })]
+    expect((await queue.enqueue(all)).map(({ status }) => status)).toEqual(all.map(() => 'accepted'))
+    const { promise: together, resolve: release } = Promise.withResolvers<void>()
+    let runs = 0
+    const consumer = await queue.consume(
+      async () => {
+        runs += 1
+        if (runs === all.length) release()
+        await together
+        return ACK
+      },
+      { concurrency: all.length, onError: () => {} },
+    )
+    await together
+    expect(await consumer.stop({ timeoutMs: 5_000 })).toBe(true)
+    expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, delayed: 0, failed: 0 })
+    await queue.close()
+    cluster.disconnect()
+    admin.disconnect()
+    await server.stop()
   })
 
   test('jobs that end together each in its own way: what is told of each is its own', async () => {
