@@ -54,27 +54,12 @@ export function gatherEnds(client: Redis): void {
   if (alone === undefined) return
   client.defineCommand(LOOP_NAME, { numberOfKeys, lua: asFunction('finish', lua) + LOOP })
   const together = commands[LOOP_NAME]!.bind(client)
-  const oneByOne = (jobs: readonly Args[]): Promise<Ended[]> =>
-    Promise.all(
-      jobs.map((args) =>
-        alone(args).then(
-          (answer) => ({ answer }),
-          (error: Error) => ({ error }),
-        ),
-      ),
-    )
   const ends = new Grouper<Args, Ended>(
     async (jobs) => {
-      if (jobs.length === 1) return await oneByOne(jobs)
-      try {
-        const replies = (await together(packed(jobs, numberOfKeys))) as readonly [number, unknown][]
-        return replies.map(([ok, answer]) => (ok === 1 ? { answer } : { error: replyError(String(answer)) }))
-      } catch (cause) {
-        if (!(cause instanceof Error && /error compiling script/i.test(cause.message))) throw cause
-        // This BullMQ's script is more than a function may hold; nothing of it has run.
-        commands[name] = alone
-        return await oneByOne(jobs)
-      }
+      const [first] = jobs
+      if (jobs.length === 1 && first !== undefined) return [{ answer: await alone(first) }]
+      const replies = (await together(packed(jobs, numberOfKeys))) as readonly [number, unknown][]
+      return replies.map(([ok, answer]) => (ok === 1 ? { answer } : { error: replyError(String(answer)) }))
     },
     { most: MOST },
   )

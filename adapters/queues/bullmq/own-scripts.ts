@@ -29,13 +29,18 @@ const COMMENT = /--\[\[.*?\]\]|--[^\n]*/gs
 /** At the beginning of a line stand only definitions of functions, their ends, and the usual short name. */
 const ONLY_DEFINES = /^(?:\s.*|end|local function .*|local \w+ = function ?\(.*|local rcall = redis\.call|)$/
 
+/** A function of Lua may use 60 names from outside of it; of names of its own it may have as many as a script. */
+const MOST_DEFINITIONS = 50
+
 /** Definitions, and what is to be run each time. */
 function split(lua: string): readonly [definitions: string, rest: string] {
   const lines = lua.split('\n')
   const code = lua.replaceAll(COMMENT, (comment) => comment.replaceAll(/[^\n]/g, '')).split('\n')
   const looks = code.findIndex((line) => /\b(?:KEYS|ARGV)\b/.test(line))
   const ends = code.slice(0, Math.max(0, looks)).lastIndexOf('end') + 1
-  if (!code.slice(0, ends).every((line) => ONLY_DEFINES.test(line))) return ['', lua]
+  const definitions = code.slice(0, ends)
+  if (!definitions.every((line) => ONLY_DEFINES.test(line))) return ['', lua]
+  if (definitions.filter((line) => line.startsWith('local ')).length > MOST_DEFINITIONS) return ['', lua]
   return [lines.slice(0, ends).join('\n'), lines.slice(ends).join('\n')]
 }
 
