@@ -10,21 +10,44 @@ const DECISIONS_KEPT = 10_000
 
 /** Decisions by key: the same key gets the same one while its flag's definition stands. */
 export class Decided {
-  readonly #byFlag = new WeakMap<FlagDefinition, Map<string, FlagDecision>>()
+  readonly #byFlag = new WeakMap<FlagDefinition, Kept>()
 
   /** Only for definitions whose answer hangs on the key alone, not on the time or a context. */
   decide(definition: FlagDefinition, question: FlagQuestion, evaluate: Evaluate): FlagDecision {
-    const byKey = this.#byFlag.get(definition) ?? new Map<string, FlagDecision>()
-    if (byKey.size === 0) this.#byFlag.set(definition, byKey)
-    const known = byKey.get(question.key)
+    let kept = this.#byFlag.get(definition)
+    if (kept === undefined) {
+      kept = { same: isSameForAll(definition), byKey: new Map() }
+      this.#byFlag.set(definition, kept)
+    }
+    const { byKey } = kept
+    const key = kept.same && question.key !== '' ? ANY_KEY : question.key
+    const known = byKey.get(key)
     if (known !== undefined) return known
     const decision = evaluate(definition, question)
     // a doubt may be over at the next question
     if (decision.reason !== 'flag') return decision
     if (byKey.size >= DECISIONS_KEPT) byKey.clear()
-    byKey.set(question.key, decision)
+    byKey.set(key, decision)
     return decision
   }
+}
+
+interface Kept {
+  /** One decision for every key: a dial that stands at either end. */
+  readonly same: boolean
+  readonly byKey: Map<string, FlagDecision>
+}
+
+const ANY_KEY = '*'
+
+/** One strategy, for everybody, with one variant that takes them all. */
+function isSameForAll({ enabled, strategies, dependencies = [] }: FlagDefinition): boolean {
+  const [only] = strategies
+  if (only === undefined || strategies.length > 1 || !enabled || dependencies.length > 0) return false
+  const { name, parameters, constraints, segments = [], variants } = only
+  if (name !== 'flexibleRollout' || parameters['rollout'] !== '100') return false
+  if (constraints.length > 0 || segments.length > 0) return false
+  return variants.filter(({ weight }) => weight > 0).length === 1
 }
 
 /** Who wants to hear of a change. */

@@ -126,11 +126,12 @@ export class Dispatcher {
   }
 
   async send(job: Prepared): Promise<Enqueued> {
-    await this.#ready()
+    if (this.#o.watch.epochIsStale) await this.#ready()
     if (this.#o.flags.prepare !== undefined) await this.prepareKeys([job.key ?? job.id])
     const ticket = this.#enter()
     try {
-      const silent = await this.#silence(job.fresh)
+      if (!job.fresh && this.#notes.waiting) await this.#catchUp()
+      const silent = this.#silence(job.fresh)
       if (silent !== undefined) return await this.#withoutLedger(job, silent)
       const request = this.#pinRequest(job)
       if (this.#isUnfenced(job, request)) {
@@ -260,7 +261,9 @@ export class Dispatcher {
   /** How each job of a part is sent; rejects with why the pins could not be had. */
   async #way(jobs: readonly Prepared[]): Promise<(job: Prepared, index: number) => Promise<Enqueued>> {
     const { settings } = this.#o
-    const silent = await this.#silence(jobs.every((job) => job.fresh))
+    const fresh = jobs.every((job) => job.fresh)
+    if (!fresh && this.#notes.waiting) await this.#catchUp()
+    const silent = this.#silence(fresh)
     if (silent !== undefined) throw silent
     const bulk = { legacy: this.#bulk('legacy'), target: this.#bulk('target') }
     const ask: Send = (side, outgoing) => bulk[side].ask(outgoing)
@@ -313,11 +316,14 @@ export class Dispatcher {
     if (this.#inFlight.size === 0) for (const idle of this.#idle.splice(0)) idle()
   }
 
+  /** An id of the caller's own may be among what the ledger was not yet told: that comes first. */
+  async #catchUp(): Promise<void> {
+    if (this.#o.watch.reachable) await this.#notes.flush()
+  }
+
   /** Why the ledger is not even asked: it has been silent for a while, the caller must not wait for its time-out too. */
-  async #silence(fresh: boolean): Promise<CutoverError | undefined> {
+  #silence(fresh: boolean): CutoverError | undefined {
     const { settings, watch } = this.#o
-    // An id of the caller's own may be among what the ledger was not yet told: it comes first.
-    if (!fresh && this.#notes.waiting && watch.reachable) await this.#notes.flush()
     const why =
       !watch.reachable && watch.ageMs > 1000
         ? `has not answered for ${Math.round(watch.ageMs)} ms`

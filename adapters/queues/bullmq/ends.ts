@@ -48,11 +48,11 @@ return answers`
 export function gatherEnds(client: Redis): void {
   const found = definedOn(client, END)
   if (found === undefined) return
-  const { name, lua, numberOfKeys } = found
+  const { name, numberOfKeys } = found
   const commands = client as unknown as Record<string, Command>
   const alone = commands[name]?.bind(client)
   if (alone === undefined) return
-  client.defineCommand(LOOP_NAME, { numberOfKeys, lua: asFunction('finish', lua) + LOOP })
+  client.defineCommand(LOOP_NAME, { numberOfKeys, lua: asFunction('finish', found) + LOOP })
   const together = commands[LOOP_NAME]!.bind(client)
   const ends = new Grouper<Args, Ended>(
     async (jobs) => {

@@ -45,7 +45,7 @@ import { command, runScript, type Script } from '../../redis-script.ts'
 import { type BullConnection, connect, KIND } from './connection.ts'
 import { type BullConsumer, consume } from './consume.ts'
 import { send } from './enqueue.ts'
-import { KEY_TYPES, toJobId } from './keys.ts'
+import { KEY_TYPES, TESTED_VERSIONS, toJobId } from './keys.ts'
 import * as scripts from './scripts.ts'
 import * as moving from './scripts-moving.ts'
 import { BullDelivery, type BullJob, MEANINGFUL, type Settler, settle } from './settle.ts'
@@ -83,7 +83,7 @@ const CAPABILITIES: Capabilities = Object.freeze({
 })
 
 /** Whose keys the scripts know. */
-const TESTED: TestedForm = { library: 'bullmq', versions: ['6.7'], types: KEY_TYPES }
+const TESTED: TestedForm = { library: 'bullmq', versions: TESTED_VERSIONS, types: KEY_TYPES }
 
 /** BullMQ as one side of a migration. */
 export function bullmq(options: BullmqOptions): QueueSpec<BullJob> {

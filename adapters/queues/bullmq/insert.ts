@@ -83,7 +83,8 @@ for at = 4, #ARGV, per do
 end
 return answers`
 
-const OURS = asFunction('dropEnded', DROP_ENDED.lua) + asFunction('dropLate', DROP_LATE.lua) + LOOP
+const ours = (name: string, { lua }: Script): string => asFunction(name, { name: 'ours', lua })
+const OURS = ours('dropEnded', DROP_ENDED) + ours('dropLate', DROP_LATE) + LOOP
 
 /** The loop around one of BullMQ's scripts. */
 function loopOf(client: unknown, command: string): Loop {
@@ -91,7 +92,7 @@ function loopOf(client: unknown, command: string): Loop {
   if (known !== undefined) return known
   const defined = definedOn(client, command)
   if (defined === undefined) throw new Error(`no script "${command}" on this client`)
-  const made = { script: scriptOf(asFunction('add', defined.lua) + OURS), numberOfKeys: defined.numberOfKeys }
+  const made = { script: scriptOf(asFunction('add', defined) + OURS), numberOfKeys: defined.numberOfKeys }
   loops.set(command, made)
   return made
 }

@@ -3,6 +3,8 @@
 
 import { type Script, scriptOf } from '../../redis-script.ts'
 
+export const TESTED_VERSIONS: readonly string[] = ['6.7']
+
 /** Every script gets the same keys, in this order. */
 const KEY_NAMES = [
   ...(['wait', 'active', 'delayed', 'prioritized', 'stalled', 'completed'] as const),

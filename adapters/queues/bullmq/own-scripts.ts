@@ -1,14 +1,21 @@
 // BullMQ's own scripts, as it defines them on a client: to be run inside scripts of ours, so that what they do stays
 // BullMQ's business and what costs a round trip a job costs one a chunk.
 
+import { TESTED_VERSIONS } from './keys.ts'
+
 /** What ioredis keeps of a script that was defined on a client. */
 interface Defined {
   readonly lua: string
   readonly numberOfKeys: number
 }
 
-/** The script whose name, version and all, begins like this; undefined where the client has none. */
-export function definedOn(client: unknown, beginning: string): (Defined & { readonly name: string }) | undefined {
+export interface OwnScript extends Defined {
+  /** `moveToFinished:6.7.0`. */
+  readonly name: string
+}
+
+/** The script whose name, which ends with BullMQ's version, begins like this; undefined where the client has none. */
+export function definedOn(client: unknown, beginning: string): OwnScript | undefined {
   const { scriptsSet = {} } = client as { scriptsSet?: Record<string, Partial<Defined> | undefined> }
   const name = Object.keys(scriptsSet).find((one) => one.startsWith(beginning))
   const { lua, numberOfKeys } = (name === undefined ? undefined : scriptsSet[name]) ?? {}
@@ -17,31 +24,62 @@ export function definedOn(client: unknown, beginning: string): (Defined & { read
 }
 
 /**
- * A whole script as a function of a larger one, with keys and arguments of its own. What it only defines, before it first
- * looks at them, is defined once and not at each call, where that can be told for certain.
+ * A whole script as a function of a larger one, with keys and arguments of its own. Of versions that the tests run with,
+ * the functions that it defines are defined once and not at each call, a fifth of the server's time for an insertion.
  */
-export function asFunction(name: string, lua: string): string {
-  const [definitions, rest] = split(lua)
-  return `local ${name}\ndo\n${definitions}\n${name} = function(KEYS, ARGV)\n${rest}\nend\nend\n`
+export function asFunction(name: string, { name: command, lua }: Pick<OwnScript, 'name' | 'lua'>): string {
+  const version = command.slice(command.indexOf(':') + 1)
+  const isKnown = TESTED_VERSIONS.some((one) => version.startsWith(`${one}.`))
+  const { first, definitions, rest } = isKnown ? split(lua) : { ...WHOLE, rest: lua }
+  const body = `${name} = function(KEYS, ARGV)\n${first}\n${rest}\nend`
+  return `local ${name}\ndo\nlocal rcall = redis.call\n${definitions}\n${body}\nend\n`
 }
 
+const WHOLE = { first: '', definitions: '' }
 const COMMENT = /--\[\[.*?\]\]|--[^\n]*/gs
-/** At the beginning of a line stand only definitions of functions, their ends, and the usual short name. */
-const ONLY_DEFINES = /^(?:\s.*|end|local function .*|local \w+ = function ?\(.*|local rcall = redis\.call|)$/
+const BEGINS = /^local (?:function \w+|\w+ = function) ?\(/
 
 /** A function of Lua may use 60 names from outside of it; of names of its own it may have as many as a script. */
 const MOST_DEFINITIONS = 50
 
-/** Definitions, and what is to be run each time. */
-function split(lua: string): readonly [definitions: string, rest: string] {
+interface Parts {
+  /** What stands before the functions. */
+  readonly first: string
+  readonly definitions: string
+  readonly rest: string
+}
+
+/** BullMQ's scripts are a few variables, then functions, then what is done. Of another form: all is `rest`. */
+function split(lua: string): Parts {
+  const whole = { ...WHOLE, rest: lua }
   const lines = lua.split('\n')
   const code = lua.replaceAll(COMMENT, (comment) => comment.replaceAll(/[^\n]/g, '')).split('\n')
-  const looks = code.findIndex((line) => /\b(?:KEYS|ARGV)\b/.test(line))
-  const ends = code.slice(0, Math.max(0, looks)).lastIndexOf('end') + 1
-  const definitions = code.slice(0, ends)
-  if (!definitions.every((line) => ONLY_DEFINES.test(line))) return ['', lua]
-  if (definitions.filter((line) => line.startsWith('local ')).length > MOST_DEFINITIONS) return ['', lua]
-  return [lines.slice(0, ends).join('\n'), lines.slice(ends).join('\n')]
+  const from = code.findIndex((line) => BEGINS.test(line))
+  if (from < 0) return whole
+  const functions: string[] = []
+  let to = from
+  for (let at = from; at < code.length; at += 1) {
+    if (code[at]?.trim() === '') continue
+    const end = BEGINS.test(code[at] ?? '') ? code.indexOf('end', at) : -1
+    if (end < 0) break
+    functions.push(code.slice(at, end + 1).join('\n'))
+    to = end + 1
+    at = end
+  }
+  if (functions.length > MOST_DEFINITIONS) return whole
+  const variables = code.slice(0, from).flatMap((line) => /^local (\w+)/.exec(line)?.[1] ?? [])
+  const foreign = ['KEYS', 'ARGV', ...variables.filter((name) => name !== 'rcall')]
+  if (functions.some((text) => foreign.some((name) => usesForeign(text, name)))) return whole
+  const part = (start: number, end?: number): string => lines.slice(start, end).join('\n')
+  return { first: part(0, from), definitions: part(from, to), rest: part(to) }
+}
+
+/** The name stands in this function, and not as one of its own: nowhere as a parameter or a variable. */
+function usesForeign(text: string, name: string): boolean {
+  if (!new RegExp(`(?<![.\\w'"])${name}\\b(?!['"])`).test(text)) return false
+  const parameters = /\(([^)]*)\)/.exec(text)?.[1] ?? ''
+  if (parameters.split(',').some((one) => one.trim() === name)) return false
+  return !new RegExp(`\\blocal (?:\\w+, ?)*${name}\\b`).test(text)
 }
 
 /**
