@@ -15,13 +15,14 @@ import { Runner } from './execution/runner.ts'
 import { Unrecorded } from './execution/unrecorded.ts'
 import { ToolPools } from './mcp/pools.ts'
 import type { FlagSource } from './ports/flags.ts'
+import type { EndScript } from './ports/joint.ts'
 import type { MigrationLedger, PairState } from './ports/ledger.ts'
 import type { Consumer, Queue } from './ports/queue.ts'
 import { ControlWatch } from './routing/control-watch.ts'
 import { Dispatcher } from './routing/dispatch.ts'
 import { parsePayload, prepare } from './routing/prepare.ts'
 import { type Duration, parseDuration } from './vocabulary/duration.ts'
-import { CutoverError } from './vocabulary/errors.ts'
+import { CutoverError, isCutoverError } from './vocabulary/errors.ts'
 import type { EmitEvent } from './vocabulary/events.ts'
 import { newId } from './vocabulary/ids.ts'
 import { type Route, SIDES, type Side } from './vocabulary/job.ts'
@@ -248,6 +249,16 @@ export class Runtime {
     }
   }
 
+  /** Without a ledger that answers now, ends and acks go their ways one after the other. */
+  async #endScript(): Promise<EndScript | undefined> {
+    try {
+      return await (await this.#o.ledger()).endScript?.()
+    } catch (cause) {
+      if (!isCutoverError(cause, 'ledger-unavailable')) throw cause
+      return undefined
+    }
+  }
+
   async work(
     side: Side,
     handler: Handler,
@@ -258,10 +269,12 @@ export class Runtime {
     await this.start()
     const runner = this.runner(side, handler, version)
     const consumers: Consumer[] = []
+    const endScript = side === 'legacy' && this.settings.fence === 'target' ? await this.#endScript() : undefined
     const consume = async (queue: Queue): Promise<void> => {
       consumers.push(
         await queue.consume((delivery) => runner.deliver(delivery), {
           concurrency,
+          endScript,
           onError: (error) => this.#queueError(side, error),
         }),
       )

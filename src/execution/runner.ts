@@ -270,7 +270,6 @@ export class Runner {
    * told. Its queue counts the attempts. Stored and counted before the ack, as any other.
    */
   async #unfenced(delivery: Delivery, job: Identified): Promise<Disposition> {
-    const { fence, quiet } = this.#o
     const run = this.#context(delivery, job.stamp, delivery.attempt, async () => true)
     let attempt: Attempt
     try {
@@ -284,17 +283,30 @@ export class Runner {
     }
     const token = newToken()
     const request = this.#unclaimedFinish(job, token, attempt, { unfenced: true, effectFailed: run.effectFailed })
-    let answer: FinishAnswer
+    const claim = (): ClaimRequest => this.#claimRequest(delivery, job, token)
+    if (delivery.acksJointly === true && attempt.outcome.ok) {
+      const alone = async (): Promise<void> => {
+        await this.#tellUnfenced(request, claim)
+      }
+      return { kind: 'ack', result: attempt.value, joint: { request, alone } }
+    }
+    const told = await this.#tellUnfenced(request, claim)
+    // refused: it has ended before, or was moved since its queue handed it out: this copy is done with
+    if (told === 'refused' && !attempt.outcome.ok) return { kind: 'fail', error: attempt.error, retry: false }
+    return this.#endOf(attempt)
+  }
+
+  /** `unrecorded`: the ledger is away, and is told when it is back. */
+  async #tellUnfenced(request: FinishRequest, claim: () => ClaimRequest): Promise<'stored' | 'refused' | 'unrecorded'> {
+    const { fence, quiet, unrecorded } = this.#o
     try {
-      answer = await (quiet() ? fence.finishWhileReachable(request) : fence.finish(request, this.#closing.signal))
+      const asked = quiet() ? fence.finishWhileReachable(request) : fence.finish(request, this.#closing.signal)
+      return (await asked).status === 'finished' ? 'stored' : 'refused'
     } catch (cause) {
       if (!isTransient(cause) || !quiet()) throw cause
-      this.#o.unrecorded.add({ claim: this.#claimRequest(delivery, job, token), finish: request })
-      return this.#endOf(attempt)
+      unrecorded.add({ claim: claim(), finish: request })
+      return 'unrecorded'
     }
-    // refused: it has ended before, or was moved since its queue handed it out: this copy is done with
-    if (answer.status !== 'finished' && !attempt.outcome.ok) return { kind: 'fail', error: attempt.error, retry: false }
-    return this.#endOf(attempt)
   }
 
   #endOf(attempt: Attempt): Disposition {

@@ -11,6 +11,7 @@ import type { Arm, DecisionReason, Route, Side } from '../vocabulary/job.ts'
 import type { Json, Outcome, StoredError } from '../vocabulary/outcome.ts'
 import type { ProbeRecord, StoredProbe } from '../vocabulary/probe.ts'
 import type { DrainLedger } from './drain.ts'
+import type { EndScript } from './joint.ts'
 import type { DifferenceArray, PairMeasure } from './pair-times.ts'
 import type { ScheduleLedger } from './schedules.ts'
 
@@ -751,6 +752,8 @@ export interface MigrationLedger
     DrainLedger,
     ProbeLedger {
   readonly migration: string
+  /** Undefined, or answers undefined, where it is no server that a queue could be on. */
+  readonly endScript?: () => Promise<EndScript | undefined>
 }
 
 export interface LedgerFact {

@@ -3,6 +3,7 @@
 
 import type { CutoverError } from '../vocabulary/errors.ts'
 import type { Backoff } from '../vocabulary/job.ts'
+import type { EndScript, JointEnd } from './joint.ts'
 
 /** What a backend can do beyond the must; said once, in the adapter's table. */
 export interface Capabilities {
@@ -75,12 +76,15 @@ export interface Delivery<Native = unknown> {
   readonly enqueuedAt?: number
   /** The backend's own job object. */
   readonly native: Native
+  /** Its ack may bring the end of its run along: it is stored together with the ack, or before. */
+  readonly acksJointly?: boolean
   progress(value: unknown): Promise<void>
 }
 
 /** What is to become of a delivery. The adapter carries it out before it takes the next job. */
 export type Disposition =
-  | { readonly kind: 'ack'; readonly result: unknown }
+  /** `joint`: the end of its run, which is not stored yet; only for a delivery with {@link Delivery.acksJointly}. */
+  | { readonly kind: 'ack'; readonly result: unknown; readonly joint?: JointEnd }
   /** `retry` false: no further attempt, whatever attempts are left. */
   | { readonly kind: 'fail'; readonly error: unknown; readonly retry: boolean }
   /** Back to waiting after `delayMs`, no attempt spent; where the backend cannot, parked. */
@@ -171,6 +175,8 @@ export interface Consumer {
 
 export interface ConsumeOptions {
   readonly concurrency: number
+  /** Of the ledger that the ends of runs are told to; a queue on another server has no use for it. */
+  readonly endScript?: EndScript | undefined
   /** Told of errors of the connection or the backend's own loop; never of handler errors. */
   readonly onError: (error: unknown) => void
 }

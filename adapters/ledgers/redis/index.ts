@@ -14,6 +14,7 @@ import {
 } from '../../../src/ports/ledger.ts'
 import { type Duration, parseDuration } from '../../../src/vocabulary/duration.ts'
 import { CutoverError } from '../../../src/vocabulary/errors.ts'
+import { placeOf } from '../../redis-place.ts'
 import { Connection, type RedisClient } from './connection.ts'
 import { auditLedger, controlLedger, presenceLedger } from './control-ledger.ts'
 import { redisFacts } from './facts.ts'
@@ -21,7 +22,7 @@ import { pairLedger } from './pair-ledger.ts'
 import { portOf, texts } from './port.ts'
 import { probeLedger } from './probe-ledger.ts'
 import { quietLedger } from './quiet-ledger.ts'
-import { rowLedger } from './row-ledger.ts'
+import { endScript, rowLedger } from './row-ledger.ts'
 import { scheduleLedger } from './schedule-ledger.ts'
 import { ROOT_SCRIPTS } from './scripts.ts'
 import { tallyLedger } from './tally-ledger.ts'
@@ -128,6 +129,10 @@ class RedisLedger implements Ledger {
     const scheduled = scheduleLedger(port)
     const handle: MigrationLedger = {
       migration: name,
+      endScript: async () => {
+        const place = await placeOf((command, ...args) => connection.command(command, ...args))
+        return place === undefined ? undefined : endScript(port, place)
+      },
       ...rows,
       pin: (requests) => this.#noted(name, () => rows.pin(requests)),
       note: (requests) => this.#noted(name, () => rows.note(requests)),

@@ -14,6 +14,9 @@ export interface Port {
   readonly migration: string
   readonly settings: LedgerSettings
   run(script: Script, args: ScriptArgs | ((repeated: boolean) => ScriptArgs)): Promise<unknown>
+  /** In front of every script's own arguments. */
+  readonly head: readonly string[]
+  readonly key: string
 }
 
 export function portOf(connection: Connection, key: string, migration: string, settings: LedgerSettings): Port {
@@ -22,6 +25,8 @@ export function portOf(connection: Connection, key: string, migration: string, s
   return {
     migration,
     settings,
+    head,
+    key,
     run: (script, args) =>
       connection.run(
         script,
@@ -63,7 +68,7 @@ export async function runBatch<Item, Answer>(port: Port, batch: Batch<Item, Answ
 }
 
 /** Ids and the rest of the items from `from` on, up to `most` of them or `CHUNK_BYTES`. */
-function pack<Item, Answer>(
+export function pack<Item, Answer>(
   { items, idOf, write }: Batch<Item, Answer>,
   from: number,
   most: number,

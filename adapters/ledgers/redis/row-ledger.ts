@@ -1,5 +1,6 @@
 // The rows of a migration in Redis: each operation packs its items, runs one script a chunk and reads its letters.
 
+import type { EndScript } from '../../../src/ports/joint.ts'
 import type {
   CancelAnswer,
   ClaimAnswer,
@@ -17,7 +18,7 @@ import { isShadowed, sideOf } from '../../../src/vocabulary/job.ts'
 import { ARM_WORDS, CLASS_WORDS, codeOf, ROUTE_WORDS, SIDE_WORDS, VERDICT_WORDS, wordOf } from './codes.ts'
 import { moveLedger } from './move-ledger.ts'
 import { decodeOutcome, encodeOutcome } from './outcome.ts'
-import { booleans, lettered, type Port, runBatch, texts } from './port.ts'
+import { booleans, lettered, type Port, pack, runBatch, texts } from './port.ts'
 import { ADOPTED, FIRST_BITS, jobRow, readRow, slotsOf, staticBits } from './rows.ts'
 import { SCRIPTS } from './scripts.ts'
 import { idArg, Reader, type Writer } from './wire.ts'
@@ -170,14 +171,30 @@ async function finish(port: Port, requests: readonly FinishRequest[]): Promise<r
     runBatch(port, { script: SCRIPTS.finish, items, idOf, write: writeFinish, read: readFinishes })
   const quick = requests.filter(isPlainSuccess)
   if (quick.length === 0 || new Set(requests.map(idOf)).size < requests.length) return await whole(requests)
-  const letters = await runBatch(port, {
-    ...{ script: SCRIPTS.succeeded, items: quick, idOf, write: writeEnd },
-    read: (reply) => Array.from((reply as Buffer).toString('latin1')),
-  })
+  const letters = await runBatch(port, { ...ENDS, items: quick })
   const stored = new Set(quick.filter((_, at) => letters[at] === '0').map(idOf))
   if (stored.size === requests.length) return requests.map(() => STORED)
   const left = (await whole(requests.filter(({ id }) => !stored.has(id))))[Symbol.iterator]()
   return requests.map(({ id }) => (stored.has(id) ? STORED : (left.next().value as FinishAnswer)))
+}
+
+/** For a queue on the same server: {@link SCRIPTS.succeeded} and its arguments. */
+export function endScript(port: Port, place: string): EndScript {
+  const { head, key } = port
+  return {
+    place,
+    lua: SCRIPTS.succeeded.source,
+    keys: [key],
+    args: (ends) => {
+      const { ids, rest } = pack({ ...ENDS, items: ends }, 0, ends.length, true)
+      return [...head, ids, rest]
+    },
+  }
+}
+
+const ENDS = {
+  ...{ script: SCRIPTS.succeeded, idOf, write: writeEnd },
+  read: (reply: unknown) => Array.from((reply as Buffer).toString('latin1')),
 }
 
 const STORED: FinishAnswer = { status: 'finished', class: 'ok' }

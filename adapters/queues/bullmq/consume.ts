@@ -2,11 +2,13 @@
 
 import type { Worker, WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
+import type { EndScript } from '../../../src/ports/joint.ts'
 import type { ConsumeOptions, Consumer, Delivery, Disposition } from '../../../src/ports/queue.ts'
 import { cleanError, failure, OPEN_TIMEOUT_MS, settles } from '../../queue-support.ts'
+import { placeOf } from '../../redis-place.ts'
 import type { BullConnection } from './connection.ts'
 import { KIND } from './connection.ts'
-import { gatherEnds } from './ends.ts'
+import { type Ends, gatherEnds } from './ends.ts'
 import { BullDelivery, type BullJob, type Settler, settle } from './settle.ts'
 
 /** How long a job of another name rests before its own worker can meet it again. */
@@ -32,17 +34,20 @@ export async function consume(
   const { connection, jobName, settler } = plan
   const { module, name, prefix } = connection
   const active = new Active()
+  let ends: Ends | undefined
   const strangers = new Set<string>()
   const run = async (job: BullJob, token = ''): Promise<unknown> => {
     active.enter()
     try {
-      const delivery = new BullDelivery(job)
+      const delivery = new BullDelivery(job, ends?.jointly === true)
       if (jobName !== undefined && job.name !== jobName) {
         if (!strangers.has(job.name)) options.onError(stranger(name, job.name, jobName))
         strangers.add(job.name)
         return await settle(delivery, token, { kind: 'defer', delayMs: OTHER_NAME_MS }, settler)
       }
-      return await settle(delivery, token, await deliver(delivery), settler)
+      const disposition = await deliver(delivery)
+      if (disposition.kind === 'ack' && disposition.joint !== undefined) ends?.join(job.id ?? '', disposition.joint)
+      return await settle(delivery, token, disposition, settler)
     } finally {
       active.leave()
     }
@@ -62,11 +67,17 @@ export async function consume(
   })
   const consumer = consumerOf(worker, client, active)
   if (await settles(worker.waitUntilReady(), OPEN_TIMEOUT_MS)) {
-    gatherEnds(client)
+    ends = gatherEnds(client, await sameServer(client, options.endScript))
     return consumer
   }
   await consumer.abandon()
   throw failure('queue-unavailable', KIND, name, 'a worker cannot connect to its Redis')
+}
+
+async function sameServer(client: Redis, endScript: EndScript | undefined): Promise<EndScript | undefined> {
+  if (endScript === undefined) return undefined
+  const place = await placeOf((command, ...args) => client.call(command, ...args))
+  return place === endScript.place ? endScript : undefined
 }
 
 function stranger(queue: string, found: string, wanted: string): Error {

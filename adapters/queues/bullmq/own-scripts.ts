@@ -25,7 +25,7 @@ export function definedOn(client: unknown, beginning: string): OwnScript | undef
 
 /**
  * A whole script as a function of a larger one, with keys and arguments of its own. Of versions that the tests run with,
- * the functions that it defines are defined once and not at each call, a fifth of the server's time for an insertion.
+ * the functions that it defines are defined once and not at each call: Redis makes them anew each time.
  */
 export function asFunction(name: string, { name: command, lua }: Pick<OwnScript, 'name' | 'lua'>): string {
   const version = command.slice(command.indexOf(':') + 1)

@@ -27,14 +27,16 @@ export class BullDelivery implements Delivery<BullJob> {
   readonly attempts: number
   readonly enqueuedAt: number
   readonly native: BullJob
+  readonly acksJointly: boolean
 
-  constructor(job: BullJob) {
+  constructor(job: BullJob, acksJointly = false) {
     this.backendId = fromJobId(job.id ?? '')
     this.data = job.data
     this.attempt = job.attemptsMade + 1
     this.attempts = Math.max(1, job.opts.attempts ?? 1)
     this.enqueuedAt = job.timestamp
     this.native = job
+    this.acksJointly = acksJointly
   }
 
   async progress(value: unknown): Promise<void> {

@@ -14,11 +14,14 @@ local function succeed(id, gen, token, run, wait, out, effectFailed)
   -- neither moving, nor with a verdict, nor lost
   if mu > 8191 or band(mu, 504) ~= 0 or rowGen ~= gen or lost ~= 0 then return false end
   local side = band(rshift(st, 15), 1)
-  local sums = sumsOf(st, epoch, due, gen)
+  local tally = bucketOf(epoch, due)
+  local family = familyOf(tally, st, gen)
+  local sums, log = tally[family], tally.log
   sums[OK[side]] = (sums[OK[side]] or 0) + 1
   if effectFailed then sums[EFFECT_FAILED[side]] = (sums[EFFECT_FAILED[side]] or 0) + 1 end
-  timed(st, epoch, due, gen, side, run)
-  if wait > 0 then timed(st, epoch, due, gen, 6 + side, wait) end
+  -- both entries of \`timed\` at once
+  log[#log + 1] = wait > 0 and pack('>BI2BI2', side * 8 + family, run, (6 + side) * 8 + family, wait)
+    or pack('>BI2', side * 8 + family, run)
   happened(st, epoch, gen, SETTLED[side])
   waited(st, epoch, gen, side, wait)
   putSettled(id, head(st, mu % 2, gen, fails, starts, max, epoch, pinned, due, started, now, producer, token), out)
