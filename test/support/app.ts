@@ -37,11 +37,13 @@ export interface Bed {
 }
 
 /** Where a bed is, in a form that another process can be told. */
-export type Place = { readonly folder: string; readonly files: 'shared' | 'apart' } | { readonly url: string }
+export type Place =
+  | { readonly folder: string; readonly files: 'shared' | 'apart' }
+  | { readonly url: string; readonly legacy?: 'bullmq' }
 
-/** bee-queue to BullMQ with the ledger on the same Redis, or embedded queues and a SQLite ledger in one file or in two. */
+/** bee-queue (or BullMQ) to BullMQ with the ledger on the same Redis, or embedded queues and a SQLite ledger in one file or in two. */
 export function partsAt(place: Place): Omit<Bed, 'stop'> {
-  if ('url' in place) return redisParts(place.url)
+  if ('url' in place) return redisParts(place.url, place.legacy)
   const ledger = join(place.folder, 'ledger.db')
   const path = place.files === 'shared' ? ledger : join(place.folder, 'queue.db')
   return {
@@ -50,14 +52,14 @@ export function partsAt(place: Place): Omit<Bed, 'stop'> {
   }
 }
 
-function redisParts(url: string): Omit<Bed, 'stop'> {
+function redisParts(url: string, legacy: 'bullmq' | undefined): Omit<Bed, 'stop'> {
   const worker = { lockDuration: 1500, stalledInterval: 500, maxStalledCount: 5 }
   return {
     ledger: redisLedger({ url }),
     queue: (side) =>
-      side === 'legacy'
+      side === 'legacy' && legacy === undefined
         ? beeQueue({ queue: 'mail', redis: url, stallInterval: 1000 })
-        : bullmq({ queue: 'mail', connection: url, worker }),
+        : bullmq({ queue: side === 'legacy' ? 'mail-before' : 'mail', connection: url, worker }),
   }
 }
 
@@ -67,10 +69,11 @@ export function embeddedBed(files: 'shared' | 'apart' = 'apart'): Bed & { folder
   return { folder, place, ...partsAt(place), stop: async () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-export async function redisBed(): Promise<Bed & { url: string; place: Place }> {
+export async function redisBed(legacy?: 'bullmq'): Promise<Bed & { url: string; place: Place }> {
   const server = await startRedis()
-  const place = { url: server.url }
-  return { ...place, place, ...partsAt(place), stop: () => server.stop() }
+  const { url } = server
+  const place = legacy === undefined ? { url } : { url, legacy }
+  return { url, place, ...partsAt(place), stop: () => server.stop() }
 }
 
 export interface Run {

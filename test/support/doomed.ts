@@ -20,11 +20,13 @@ export type Point =
   | 'after-begin'
   | 'after-effect'
   | 'after-finish'
+  | 'after-joint-end'
   | 'after-compare'
   | 'after-pin'
   | 'after-store'
   | 'before-pin'
   | 'before-finish'
+  | 'before-joint-end'
   | 'before-shadow'
   | 'before-begin'
   | 'block'
@@ -85,10 +87,34 @@ const AFTER: Partial<Record<Point, keyof MigrationLedger>> = {
 /** After these operations of a queue on the doomed job's copy. */
 const AFTER_BACKEND: Partial<Record<Point, keyof Queue>> = { 'after-park': 'park', 'after-drop': 'dropParked' }
 
+/** Where a queue stores ends with its acks: before that step is sent, or when it was done and its answer is not read. */
+function doomedScript(real: MigrationLedger['endScript']): MigrationLedger['endScript'] {
+  if (doom.point === 'before-finish' || doom.point === 'after-finish') return undefined
+  return async () => {
+    const script = await real?.()
+    if (script === undefined) return undefined
+    const args: typeof script.args = (ends) => {
+      const here = ends.some(({ id }) => id === doom.id)
+      if (here && doom.point === 'before-joint-end') die()
+      if (here && doom.point === 'after-joint-end') setImmediate(dieUnread)
+      return script.args(ends)
+    }
+    return { ...script, args }
+  }
+}
+
+/** The step was written in this turn: long enough for the server, and nothing is read meanwhile. */
+function dieUnread(): void {
+  const until = performance.now() + 500
+  while (performance.now() < until);
+  die()
+}
+
 function doomedLedger(spec: LedgerSpec): LedgerSpec {
   const watched = AFTER[doom.point]
   const migration = (ledger: MigrationLedger): MigrationLedger =>
     altered(ledger, (name, call) => {
+      if (name === 'endScript') return doomedScript(call as MigrationLedger['endScript'])
       if (`before-${String(name)}` === doom.point) {
         return async (requests: readonly Asked[]) => {
           if (requests.some(({ id }) => id === doom.id)) die()

@@ -10,6 +10,8 @@ function intercept<T extends object>(object: T, hooks: Hooks): T {
   return new Proxy(object, {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name)
+      // a queue would go past the hook of `finish`
+      if (name === 'endScript') return undefined
       if (typeof value !== 'function') return value
       const real = value.bind(target) as Operation
       const hook = hooks[String(name)]

@@ -13,6 +13,8 @@ import { BullDelivery, type BullJob, type Settler, settle } from './settle.ts'
 
 /** How long a job of another name rests before its own worker can meet it again. */
 const OTHER_NAME_MS = 5_000
+/** How long a job rests whose run's end the ledger did not take. */
+const END_LOST_MS = 1_000
 
 export interface WorkerPlan {
   readonly connection: BullConnection
@@ -46,7 +48,13 @@ export async function consume(
         return await settle(delivery, token, { kind: 'defer', delayMs: OTHER_NAME_MS }, settler)
       }
       const disposition = await deliver(delivery)
-      if (disposition.kind === 'ack' && disposition.joint !== undefined) ends?.join(job.id ?? '', disposition.joint)
+      if (disposition.kind === 'ack' && disposition.joint !== undefined) {
+        const putBack = async (cause: unknown): Promise<never> => {
+          options.onError(cause)
+          return (await settle(delivery, token, { kind: 'defer', delayMs: END_LOST_MS }, settler)) as never
+        }
+        ends?.join(job.id ?? '', { joint: disposition.joint, putBack })
+      }
       return await settle(delivery, token, disposition, settler)
     } finally {
       active.leave()

@@ -58,9 +58,16 @@ for i = 1, tonumber(ARGV[1]) do ledgerArgs[i] = ARGV[1 + i] end
 for i = tonumber(ARGV[base + 2]) + 1, #KEYS do ledgerKeys[#ledgerKeys + 1] = KEYS[i] end
 local letters = ledger(ledgerKeys, ledgerArgs)`
 
+/** The end of a run that is taken along. */
+export interface Joining {
+  readonly joint: JointEnd
+  /** Its end could not be stored: puts the job back, and rejects as BullMQ wants to be told of it. */
+  readonly putBack: (cause: unknown) => Promise<never>
+}
+
 interface Ending {
   readonly args: Args
-  readonly joint?: JointEnd
+  readonly joining?: Joining
 }
 /**
  * Answers to two commands may come in one piece, after a pause of either side. If the jobs of both went on in one turn they
@@ -85,7 +92,7 @@ export interface Ends {
   /** Ends of runs can be taken along. */
   readonly jointly: boolean
   /** The next end of this job brings that of its run along. */
-  join(jobId: string, joint: JointEnd): void
+  join(jobId: string, joining: Joining): void
 }
 
 /** From now on this connection ends jobs together. Undefined without the script it knows: all stays as it is. */
@@ -95,7 +102,8 @@ export function gatherEnds(client: Redis, ledger: EndScript | undefined): Ends |
   const alone = own === undefined ? undefined : commands[own.name]?.bind(client)
   if (own === undefined || alone === undefined) return undefined
   const { name, numberOfKeys } = own
-  const joints = new Map<string, JointEnd>()
+  // of a job that stalled and runs twice here there are two
+  const joinings = new Map<string, Joining[]>()
   const ways = waysOf(client, own, ledger)
   const turns = new Turns()
   const ends = {
@@ -112,15 +120,21 @@ export function gatherEnds(client: Redis, ledger: EndScript | undefined): Ends |
       { most: MOST },
     ),
   }
+  const join = (jobId: string, joining: Joining): void => {
+    const waiting = joinings.get(jobId)
+    if (waiting === undefined) joinings.set(jobId, [joining])
+    else waiting.push(joining)
+  }
   commands[name] = async (args) => {
     const jobId = String(args[numberOfKeys])
-    const joint = joints.get(jobId)
-    joints.delete(jobId)
-    const given = await (joint === undefined ? ends.plain.ask({ args }) : ends.joint.ask({ args, joint }))
+    const waiting = joinings.get(jobId)
+    const joining = waiting?.shift()
+    if (waiting?.length === 0) joinings.delete(jobId)
+    const given = await (joining === undefined ? ends.plain.ask({ args }) : ends.joint.ask({ args, joining }))
     if ('error' in given) throw given.error
     return given.answer
   }
-  return { jointly: ledger !== undefined, join: (jobId, joint) => joints.set(jobId, joint) }
+  return { jointly: ledger !== undefined, join }
 }
 
 interface Ways {
@@ -144,7 +158,7 @@ function waysOf(client: Redis, own: OwnScript, ledger: EndScript | undefined): W
     together: (jobs) => call(TOGETHER, [...keysOf(jobs), ...packed(jobs, numberOfKeys)]),
     jointly: async (jobs) => {
       if (ledger === undefined) return jobs.map(() => NOT_STORED)
-      const first = ledger.args(jobs.map(({ joint }) => joint!.request))
+      const first = ledger.args(jobs.map(({ joining }) => joining!.joint.request))
       try {
         const args = [first.length, ...first, ...packed(jobs, numberOfKeys)]
         return await call(JOINTLY, [...keysOf(jobs), ...ledger.keys, ...args])
@@ -160,9 +174,9 @@ function waysOf(client: Redis, own: OwnScript, ledger: EndScript | undefined): W
 const NOT_STORED: Reply = [2, null]
 
 /** The run's end by itself, then the ack. */
-async function afterIts({ args, joint }: Ending, alone: Command): Promise<Ended> {
+async function afterIts({ args, joining }: Ending, alone: Command): Promise<Ended> {
   try {
-    await joint?.alone()
+    await joining?.joint.alone().catch(joining.putBack)
     return { answer: await alone(args) }
   } catch (error) {
     return { error }
