@@ -46,10 +46,11 @@ interface Soaked extends Account {
 async function soak(options: SoakOptions): Promise<Soaked> {
   const folder = mkdtempSync(join(tmpdir(), 'cutover-soak-'))
   const server =
-    options.bed === 'redis' ? await startRedis({ appendOnly: true, args: ['--appendfsync', 'always'] }) : undefined
+    options.bed === 'embedded' ? undefined : await startRedis({ appendOnly: true, args: ['--appendfsync', 'always'] })
   const proxy = server === undefined ? undefined : await startProxy({ port: server.port })
   const truth = new Truth(join(folder, 'truth.db'), 20)
-  const place = (url: string | undefined): Place => ({ folder, url, unfenced: options.unfenced })
+  const { bed, unfenced } = options
+  const place = (url: string | undefined): Place => ({ folder, url, unfenced, bullmqOnly: bed === 'bullmq' })
   const throughProxy = place(proxy === undefined ? undefined : `redis://127.0.0.1:${proxy.port}`)
   const direct = place(server?.url)
   writeFlags(folder, 'target: 0%, shadow: 0%')

@@ -2,19 +2,24 @@
 
 import { parseArgs } from 'node:util'
 
+const BEDS = ['redis', 'bullmq', 'embedded'] as const
+export type Bed = (typeof BEDS)[number]
+
 export interface SoakOptions {
   readonly jobs: number
   /** Over how long they are sent. */
   readonly seconds: number
   readonly seed: number
-  /** `redis`: bee-queue to BullMQ, the ledger on the same Redis. `embedded`: SQLite alone. */
-  readonly bed: 'redis' | 'embedded'
+  /**
+   * `redis`: bee-queue to BullMQ, the ledger on the same Redis. `bullmq`: BullMQ on both sides. `embedded`: SQLite alone.
+   */
+  readonly bed: Bed
   /** Unfenced legacy jobs, where the configuration knows them. */
   readonly unfenced: boolean
   readonly json: boolean
 }
 
-export const USAGE = `npm run soak -- [--jobs N] [--minutes M | --seconds S] [--seed S] [--bed redis|embedded] [--unfenced] [--json]`
+export const USAGE = `npm run soak -- [--jobs N] [--minutes M | --seconds S] [--seed S] [--bed redis|bullmq|embedded] [--unfenced] [--json]`
 
 export function readOptions(argv: readonly string[]): SoakOptions {
   const { values } = parseArgs({
@@ -33,8 +38,8 @@ export function readOptions(argv: readonly string[]): SoakOptions {
     values.seconds === undefined
       ? 60 * numberOf('--minutes', values.minutes ?? '10')
       : numberOf('--seconds', values.seconds)
-  const { bed } = values
-  if (bed !== 'redis' && bed !== 'embedded') throw new Error(`--bed is ${bed}; redis or embedded`)
+  const bed = BEDS.find((one) => one === values.bed)
+  if (bed === undefined) throw new Error(`--bed is ${values.bed}; one of ${BEDS.join(', ')}`)
   return {
     jobs: numberOf('--jobs', values.jobs),
     seconds,
