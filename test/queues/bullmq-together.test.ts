@@ -131,7 +131,7 @@ describe.skipIf(!hasRedis())('BullMQ, many jobs in one command', () => {
 if ARGV[1] == 'bad' then return redis.error_reply('ERR no such job') end
 return { ARGV[1], ${helpers.map((n) => `f${n}()`).join(' + ')} }`,
     })
-    gatherEnds(client)
+    gatherEnds(client, undefined)
     const end = (id: string): Promise<unknown> =>
       (client as unknown as Record<string, (args: unknown[]) => Promise<unknown>>)['moveToFinished:large']!(['k', id])
     for (const _ of ['found out', 'known']) {
