@@ -69,6 +69,7 @@ interface Ending {
   readonly args: Args
   readonly joining?: Joining
 }
+
 /**
  * Answers to two commands may come in one piece, after a pause of either side. If the jobs of both went on in one turn they
  * would end in one turn, too, their next commands would go out and come back in one piece for ever, and server and worker
