@@ -365,7 +365,8 @@ export class ControlWatch {
     this.#unsubscribe?.()
     await this.#loop
     if (this.#state === undefined || !this.#reachable) return
-    const last = { works: {}, shadows: [], inFlight: 0, confirmedBefore: Number.MAX_SAFE_INTEGER }
+    const confirmedBefore = this.#options.inFlight().oldest ?? Number.MAX_SAFE_INTEGER
+    const last = { works: {}, shadows: [], inFlight: 0, confirmedBefore }
     const left = this.#options.ledger().then((ledger) => ledger.leave({ ...this.presence(), ...last }))
     await within(left, LOST_AFTER_MS).catch((cause: unknown) => {
       // its heartbeats end all the same; whoever looks sees it gone a little later

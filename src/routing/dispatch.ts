@@ -94,10 +94,20 @@ export class Dispatcher {
     return this.#lazy.flush()
   }
 
-  /** What is pinned and not yet answered by a backend, for the heartbeat. */
+  /**
+   * What is pinned and not yet answered by a backend, for the heartbeat; `oldest` also of what was given up and is not yet
+   * taken back: if this process dies before, nobody was promised these jobs either.
+   */
   inFlight(): { count: number; oldest: number | undefined } {
     const [first] = this.#inFlight
-    return { count: this.#inFlight.size, oldest: first?.since }
+    const since = [first?.since, this.#notes.abandonedSince].filter((one) => one !== undefined)
+    return { count: this.#inFlight.size, oldest: since.length === 0 ? undefined : Math.min(...since) }
+  }
+
+  /** No pin that is under way was asked for before this. */
+  #pinnedSince(): number {
+    const [first] = this.#inFlight
+    return first?.since ?? 0
   }
 
   /** The route of a key now. Pass it to {@link prepareKeys} first, where the flags must be asked asynchronously. */
@@ -388,7 +398,7 @@ export class Dispatcher {
         try {
           await (await this.#o.ledger()).unpin([id])
         } catch {
-          this.#notes.abandon(id) // taken back when the ledger answers again
+          this.#notes.abandon(id, this.#pinnedSince()) // taken back when the ledger answers again
         }
       },
     })
@@ -424,7 +434,7 @@ export class Dispatcher {
     }
     // The pin may have been stored with another route: an id that nobody knows yet is simply given up for a new one.
     const giveUp = job.fresh && watch.everDialled
-    if (giveUp) this.#notes.abandon(job.id)
+    if (giveUp) this.#notes.abandon(job.id, this.#pinnedSince())
     const sent = giveUp ? { ...job, id: newId() } : job
     const dueAt = watch.ledgerNow() + job.delayMs
     const epoch = watch.state?.epoch.epoch ?? 0
@@ -453,7 +463,7 @@ export class Dispatcher {
     } catch (failure) {
       // it may be there: noted, so that a later call with this id finds it on legacy and nowhere else
       if (isCutoverError(failure, 'enqueue-unknown')) this.#notes.note(note)
-      else if (job.fresh && !giveUp) this.#notes.abandon(job.id)
+      else if (job.fresh && !giveUp) this.#notes.abandon(job.id, this.#pinnedSince())
       throw failure
     }
     const toTarget = job.fresh ? undefined : (): Promise<void> => this.#followToTarget(sent)

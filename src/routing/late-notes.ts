@@ -17,7 +17,7 @@ export interface LateNotesOptions {
 export class LateNotes {
   readonly #options: LateNotesOptions
   #notes: NoteRequest[] = []
-  #abandoned: string[] = []
+  #abandoned: { readonly id: string; readonly since: number }[] = []
   readonly #toTarget = new Map<string, () => Promise<void>>()
   #uncounted = 0
   readonly #retelling = new Retelling({
@@ -49,10 +49,15 @@ export class LateNotes {
     }
   }
 
-  /** A pin that may have been stored and is not to be used. */
-  abandon(id: string): void {
-    if (this.#abandoned.length < MOST) this.#abandoned.push(id)
+  /** A pin that may have been stored and is not to be used; it was not asked for before `since`, ledger time. */
+  abandon(id: string, since: number): void {
+    if (this.#abandoned.length < MOST) this.#abandoned.push({ id, since })
     this.#retelling.schedule()
+  }
+
+  /** Before what no pin was given up that the ledger was not told of; undefined where there is none. */
+  get abandonedSince(): number | undefined {
+    return this.#abandoned.length === 0 ? undefined : Math.min(...this.#abandoned.map(({ since }) => since))
   }
 
   /** Something is still to be told. */
@@ -70,7 +75,7 @@ export class LateNotes {
     await this.#options.pinsSettled()
     while (this.#abandoned.length > 0) {
       const some = this.#abandoned.slice(0, 250)
-      await ledger.unpin(some)
+      await ledger.unpin(some.map(({ id }) => id))
       // what was added meanwhile stands behind those that were told
       this.#abandoned = this.#abandoned.slice(some.length)
     }

@@ -1,9 +1,11 @@
 // What nobody would bring to an end by himself: each is found, counted once, and the sum law holds throughout.
 
 import { afterEach, expect, it } from 'vitest'
+import { CutoverError } from '../../src/vocabulary/errors.ts'
 import { backendIdOf } from '../../src/vocabulary/ids.ts'
+import type { Side } from '../../src/vocabulary/job.ts'
 import { type App, type AppOptions, embeddedBed, expectSumLaw, openApp, until } from '../support/app.ts'
-import { hookedLedger } from '../support/hooks.ts'
+import { hookedLedger, hookedQueue } from '../support/hooks.ts'
 
 let app: App | undefined
 let bed: ReturnType<typeof embeddedBed> | undefined
@@ -228,4 +230,25 @@ it('each look notes what is not finished, and for how long the oldest has waited
   expect(oldest).toBeLessThan(60_000)
   expect(oldest).toBeGreaterThanOrEqual(0)
   expect(report?.contradictions).toEqual([])
+})
+
+it('a pin that its producer gave up and could not take back before it was gone: taken back, and not lost', async () => {
+  bed = embeddedBed()
+  const { ledger, queue } = bed
+  const unpin = async (): Promise<never> => {
+    throw new CutoverError('ledger-unavailable', 'not now')
+  }
+  const enqueue = async (_real: unknown, jobs: readonly unknown[]) =>
+    jobs.map(() => ({ status: 'refused', cause: new Error('full') }))
+  const refusing = { ...bed, queue: (side: Side) => hookedQueue(queue(side), { enqueue: enqueue as never }) }
+  const producer = await openApp(refusing, { migration: SHORT, ledger: hookedLedger(ledger, { unpin }) })
+  await expect(producer.cutover.enqueue('mail', { n: 1 })).rejects.toMatchObject({ code: 'enqueue-refused' })
+  await producer.cutover.close({ timeout: '100ms' })
+  app = await openApp(bed, { migration: SHORT })
+  await pastDeadline()
+  await app.cutover.sweep('mail')
+  const numbers = await app.numbers()
+  expect([numbers.of('dispatched.legacy'), numbers.of('refused.legacy')]).toEqual([1, 1])
+  expect(numbers.snapshot.gauges).toMatchObject({ lost: { legacy: 0 } })
+  expectSumLaw(numbers)
 })

@@ -126,7 +126,7 @@ it('late notes: flushed one at a time, nothing told twice, nothing forgotten whe
     },
   } as never)
   for (let n = 0; n < 600; n++) notes.note({ id: `n${n}` } as never)
-  notes.abandon('given up')
+  notes.abandon('given up', 0)
   await Promise.all([notes.flush(), notes.flush(), notes.close(1000)])
   await notes.flush()
   expect(told).toHaveLength(601)
