@@ -91,6 +91,7 @@ export class Runtime {
       ledger,
       flags,
       flag: settings.flag,
+      flagKind: settings.flagKind,
       rules: fingerprint(settings),
       by: options.by,
       emit,

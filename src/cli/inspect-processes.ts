@@ -8,6 +8,7 @@ import { SIDES, type Side } from '../vocabulary/job.ts'
 import { failureOf } from './failure.ts'
 import type { Findings } from './findings.ts'
 import type { FlagView } from './flag-view.ts'
+import { inspectSeenDoubts } from './inspect-doubts.ts'
 import { isLive } from './processes.ts'
 import type { Session } from './session.ts'
 
@@ -33,6 +34,13 @@ export async function inspectProcesses(
     else findings.add(name, 'latch', 'ok', 'off')
     inspectWorkers(settings, live, latch.set ? undefined : flag, findings)
     inspectProducers(settings, live, flag, findings)
+    const source = await session.flags().catch(() => undefined) // why it cannot be had is told elsewhere
+    const own = source?.inspect?.(settings) ?? []
+    inspectSeenDoubts(
+      { settings, presence, now: state.now },
+      (id) => source?.finding?.(id) ?? own.find((finding) => finding.id === id),
+      findings,
+    )
   } catch (error) {
     findings.add(name, 'processes', 'bad', failureOf(error).message)
   }
@@ -106,14 +114,6 @@ function inspectProducers(
       'wait a second; if it stays, they read another flag source',
     )
   }
-  const ill = live.filter(({ flagHealth }) => flagHealth !== 'ok')
-  if (ill.length > 0)
-    findings.add(
-      name,
-      'flag channel',
-      'warn',
-      `not well in ${plural(ill.length, 'live process', 'live processes')}: ${[...new Set(ill.map((each) => each.flagHealth))].join(', ')}`,
-    )
   const skew = Math.max(0, ...live.map(({ skewMs }) => Math.abs(skewMs)))
   if (skew > SKEW_NOTED_MS)
     findings.add(

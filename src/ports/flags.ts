@@ -44,6 +44,14 @@ export interface FlagFinding {
   readonly advice: string
 }
 
+/** The one finding that is about a job: no look at the flag shows it, only decisions do. */
+export const EMPTY_KEY = {
+  id: 'empty-key',
+  status: 'warn',
+  text: "the job's key is empty",
+  advice: 'give every payload a key: the function key of the migration',
+} as const satisfies FlagFinding
+
 export interface FlagSource {
   readonly kind: string
   /** For people: where the values come from, without secrets. */
@@ -64,6 +72,8 @@ export interface FlagSource {
   read(flag: string): DialsReading
   /** What is wrong with this flag as it was last seen; empty where nothing is. */
   readonly inspect?: (question: Omit<FlagQuestion, 'key'>) => readonly FlagFinding[]
+  /** What an id of `inspect` means that another process tells of; undefined: this source has none of that name. */
+  readonly finding?: (id: string) => FlagFinding | undefined
   health(): FlagHealth
   onChange(listener: () => void): () => void
   /** Undefined: this source cannot be written. */

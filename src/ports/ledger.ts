@@ -687,6 +687,25 @@ export interface Presence {
   readonly confirmedBefore: number
   /** Its own clock minus the ledger's, ms. */
   readonly skewMs: number
+  /** What is wrong with the flag and the way to it, as this process sees it. Absent in heartbeats of older versions. */
+  readonly flagDoubts?: readonly SeenDoubt[]
+  /** Decisions of this process that went to legacy as the job's key was empty. Absent: none, or an older version. */
+  readonly emptyKeys?: EmptyKeys
+}
+
+/** Of a process: a finding of its flag source. */
+export interface SeenDoubt {
+  /** `FlagFinding.id`, e.g. `stale`. */
+  readonly id: string
+  /** The first heartbeat in a row that told of it, ledger clock. */
+  readonly since: number
+}
+
+export interface EmptyKeys {
+  /** Since the process started. */
+  readonly times: number
+  /** The last one, ledger clock. */
+  readonly last: number
 }
 
 export interface PresenceRecord extends Presence {

@@ -8,8 +8,9 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { MigrationSettings } from '../config/resolve.ts'
+import { DoubtLog } from '../ports/doubt-log.ts'
 import type { FlagSource } from '../ports/flags.ts'
-import type { MigrationLedger } from '../ports/ledger.ts'
+import type { MigrationLedger, Presence } from '../ports/ledger.ts'
 import { CutoverError } from '../vocabulary/errors.ts'
 import { type DriveAction, type DriveReason, decideStep } from './drive/decide.ts'
 import { type DriveFacts, readsAs } from './drive/facts.ts'
@@ -66,6 +67,7 @@ export class Controller {
   readonly #o: ControllerOptions
   readonly #everyMs: number
   readonly #startedAt = Date.now()
+  readonly #doubts = new DoubtLog()
   #clock: { readonly ledger: number; readonly own: number } | undefined
   #wake: (() => void) | undefined
 
@@ -231,11 +233,13 @@ export class Controller {
     await ledger.beat(this.#presence(flags))
   }
 
-  #presence(flags: FlagSource) {
+  #presence(flags: FlagSource): Presence {
+    const { flag, flagKind } = this.#o.settings
     return {
       ...{ instance: this.instance, pid: process.pid, host: hostname(), startedAt: this.#startedAt },
       ...{ works: {}, shadows: [], produces: false, drives: true, inFlight: 0, skewMs: 0, latchRevision: 0 },
       ...{ flagRevision: flags.revision(), flagHealth: flags.health().state },
+      ...this.#doubts.told(flags.inspect?.({ flag, flagKind }) ?? [], Date.now()),
       confirmedBefore: Number.MAX_SAFE_INTEGER,
     }
   }

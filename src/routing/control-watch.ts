@@ -4,7 +4,8 @@
 
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FlagSource } from '../ports/flags.ts'
+import { DoubtLog } from '../ports/doubt-log.ts'
+import type { FlagQuestion, FlagSource } from '../ports/flags.ts'
 import { CLOCK_JUMP_MS, type ControlState, type MigrationLedger, type Presence } from '../ports/ledger.ts'
 import { MEASURES } from '../ports/row-rules.ts'
 import type { Dials } from '../vocabulary/dials.ts'
@@ -29,6 +30,7 @@ export interface ControlWatchOptions {
   readonly ledger: () => Promise<MigrationLedger>
   readonly flags: FlagSource
   readonly flag: string
+  readonly flagKind: FlagQuestion['flagKind']
   /** Fingerprint of deadline, compare rules and the like. */
   readonly rules: string
   readonly by: string
@@ -43,6 +45,7 @@ export class ControlWatch {
   readonly #startedAt = Date.now()
   readonly #works: Partial<Record<Side, string>> = {}
   readonly #shadows = new Set<Side>()
+  readonly #doubts = new DoubtLog()
   readonly #stop = new AbortController()
   #produces = false
   #state: ControlState | undefined
@@ -341,8 +344,14 @@ export class ControlWatch {
     await this.read(true)
   }
 
+  /** A job went to legacy as its key was empty: told with the heartbeats. */
+  sawEmptyKey(): void {
+    this.#doubts.sawEmptyKey(this.ledgerNow())
+  }
+
   presence(): Presence {
-    const { count, oldest } = this.#options.inFlight()
+    const { inFlight, flags, flag, flagKind } = this.#options
+    const { count, oldest } = inFlight()
     return {
       instance: this.instance,
       pid: process.pid,
@@ -351,8 +360,9 @@ export class ControlWatch {
       works: { ...this.#works },
       shadows: [...this.#shadows],
       produces: this.#produces,
-      flagRevision: this.#options.flags.revision(),
-      flagHealth: this.#options.flags.health().state,
+      flagRevision: flags.revision(),
+      flagHealth: flags.health().state,
+      ...this.#doubts.told(flags.inspect?.({ flag, flagKind }) ?? [], this.ledgerNow()),
       latchRevision: this.#state?.latch.revision ?? 0,
       inFlight: count,
       confirmedBefore: oldest ?? this.ledgerNow(),

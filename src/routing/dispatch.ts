@@ -348,6 +348,7 @@ export class Dispatcher {
     const key = job.key ?? job.id
     const { route, reason } = this.decide(key)
     flags.exposed?.(settings.flag, { route, reason })
+    if (reason === 'empty-key') watch.sawEmptyKey()
     const epoch = watch.epochNow
     const share = watch.state?.controlShare ?? 0
     return {

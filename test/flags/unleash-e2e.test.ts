@@ -344,7 +344,14 @@ describe.skipIf(!there)('the flag server is gone', () => {
     expect(await looked()).toMatch(/dials +not known: .*what they read last/)
     await until(async () => (await looked()).match(/produces +flag unreachable/g)?.length === 2, 'both tell it')
     const told = (await cli('doctor')).stdout
-    for (const words of [/\(down-at-start\)/, /writing .*cannot be reached.*\n.*needs no flag/])
+    // by its own look, and of each process that goes on without the server
+    const eachOf = both.map(({ child }) => new RegExp(`\\n +\\S+/${child.pid} \\(produces\\) since \\d{4}-`))
+    for (const words of [
+      /\(down-at-start\)/,
+      /flag in processes +"mail": .*\(unreachable\)\n/,
+      ...eachOf,
+      /writing .*cannot be reached.*\n.*needs no flag/,
+    ])
       expect(told).toMatch(words)
 
     const began = Date.now()

@@ -2,16 +2,19 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type DoubtId, UNLEASH_DOUBTS } from '../../adapters/flags/unleash/doubts.ts'
 import { type UnleashFlagsOptions, unleashFlags } from '../../adapters/flags/unleash/index.ts'
+import { sqliteLedger } from '../../adapters/ledgers/sqlite/index.ts'
+import { embeddedQueue } from '../../adapters/queues/embedded/index.ts'
 import { encodeDials, type FlagStrategy } from '../../adapters/unleash-engine.ts'
+import { defineConfig, openCutover, type } from '../../src/index.ts'
 import type { FlagDecision, FlagSource } from '../../src/ports/flags.ts'
 import { call } from '../cli/kit.ts'
 import { flagsContract } from '../contract/flags-contract.ts'
-import { until } from '../support/app.ts'
+import { SILENT, until } from '../support/app.ts'
 import { type FlagProxy, startFlagProxy, type Tamper } from '../support/flag-proxy.ts'
 import { hasUnleash, startUnleash, type UnleashServer } from '../support/unleash.ts'
 
@@ -127,6 +130,8 @@ describe.skipIf(!there)('doubts, with a real server', () => {
   let from: FlagSource
   beforeAll(async () => {
     for (const [id, arrange] of Object.entries(FLAGS)) await arrange(`doubt-${id}`)
+    await made('live', [whole('live')])
+    await until(async () => ask(await source(['live']), 'live').reason === 'flag', 'the flag is seen')
     const all = Object.keys(FLAGS).map((id) => `doubt-${id}`)
     from = unleashFlags({ url: server.url, token: server.backendToken, poll: '100ms', metrics: 'off' }).create({
       flags: all,
@@ -153,6 +158,7 @@ describe.skipIf(!there)('doubts, with a real server', () => {
     expect(finding?.text).not.toBe('')
   })
 
+  type Arrange = () => Promise<{ flags: FlagSource; mend: () => Promise<unknown> }>
   const cut: Tamper = (request) => void request.socket.destroy()
   const mend = async (): Promise<void> => {
     proxy.tamper = undefined
@@ -189,15 +195,31 @@ describe.skipIf(!there)('doubts, with a real server', () => {
         void response.end(JSON.stringify({ version: 2, features: [], meta: { revisionId: 1 } }))
       return { flags, mend }
     },
-  } satisfies Partial<Record<DoubtId, () => Promise<{ flags: FlagSource; mend: () => Promise<unknown> }>>>
+  } satisfies Partial<Record<DoubtId, Arrange>>
+
+  /** The same of those after which there are no values to go by. */
+  const LOST = {
+    stale: async () => {
+      const flags = await source(['live'], { maxStale: '1s' })
+      proxy.tamper = cut
+      return { flags, mend }
+    },
+    'no-features': async () => {
+      const flags = await source(['live'])
+      proxy.tamper = (_request, response) => {
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify({ version: 2, features: [], meta: { revisionId: 1_000_000 } }))
+      }
+      return { flags, mend }
+    },
+    'down-at-start': async () => {
+      proxy.tamper = cut
+      return { flags: await source(['live']), mend }
+    },
+  } satisfies Partial<Record<DoubtId, Arrange>>
 
   const ofChannels = UNLEASH_DOUBTS.filter(({ reason }) => reason === 'last')
   describe('the last good values stand, and the source comes back by itself', () => {
-    beforeAll(async () => {
-      await made('live', [whole('live')])
-      await until(async () => ask(await source(['live']), 'live').reason === 'flag', 'the flag is seen')
-    })
-
     test.each(ofChannels.map(({ id }) => id))('%s', async (id) => {
       expect(CHANNELS).toHaveProperty(id)
       const { flags, mend } = await CHANNELS[id as keyof typeof CHANNELS]()
@@ -212,31 +234,25 @@ describe.skipIf(!there)('doubts, with a real server', () => {
     })
 
     test('stale', async () => {
-      const flags = await source(['live'], { maxStale: '1s' })
-      proxy.tamper = cut
+      const { flags, mend } = await LOST.stale()
       await until(() => ask(flags, 'live').reason === 'flag-stale', 'the values are stale')
       expect(ask(flags, 'live').route).toBe('legacy')
       expect(problems(flags, 'live')[0]).toBe('stale')
-      proxy.tamper = undefined
+      await mend()
       await until(() => ask(flags, 'live').reason === 'flag', 'the values are fresh')
     })
 
     test('no-features', async () => {
-      const flags = await source(['live'])
-      proxy.tamper = (_request, response) => {
-        response.setHeader('content-type', 'application/json')
-        response.end(JSON.stringify({ version: 2, features: [], meta: { revisionId: 1_000_000 } }))
-      }
+      const { flags } = await LOST['no-features']()
       await until(() => problems(flags, 'live').includes('no-features'), 'no flag is known')
       expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-missing' })
     })
 
     test('down-at-start: legacy, and well as soon as the server is there', async () => {
-      proxy.tamper = cut
-      const flags = await source(['live'])
+      const { flags, mend } = await LOST['down-at-start']()
       expect(ask(flags, 'live')).toEqual({ route: 'legacy', reason: 'flag-error' })
       expect(problems(flags, 'live')[0]).toBe('down-at-start')
-      proxy.tamper = undefined
+      await mend()
       await until(() => ask(flags, 'live').reason === 'flag', 'the values are there')
     })
 
@@ -269,8 +285,15 @@ describe.skipIf(!there)('doubts, with a real server', () => {
     })
   })
 
-  /** What `cutover doctor` says of some flags, with the ids that it names in order of the flags. */
-  async function doctor(url: string, token: string, flags: readonly string[]): Promise<readonly Check[]> {
+  const migrationOf = (flag: string): string => `of-${flag}`
+  const flagKindOf = (flag: string) => (flag === 'doubt-has-variants' ? 'boolean' : 'string')
+  const ledger = () => sqliteLedger({ path: join(folder, 'ledger.db') })
+
+  /** What `cutover doctor` says of some flags, by its own look or from the heartbeats of processes. */
+  async function doctor(
+    { url, token, name: wanted = 'flag' }: { url: string; token: string; name?: 'flag' | 'flag in processes' },
+    flags: readonly string[],
+  ): Promise<readonly Check[]> {
     const file = join(folder, `doctor-${randomUUID()}.config.ts`)
     const options = { url, token, poll: '1h', maxStale: '2h', timeout: '1s', metrics: 'off' }
     writeFileSync(
@@ -294,7 +317,7 @@ export default defineConfig({
     const { stdout, stderr } = await call(['doctor', '--json', '--config', file], { cwd: folder })
     expect(stdout + stderr).not.toContain(token.split('.')[1])
     const { checks } = JSON.parse(stdout) as { checks: readonly Check[] }
-    return checks.filter(({ area, name }) => area.startsWith('of-') && name === 'flag')
+    return checks.filter(({ area, name }) => area.startsWith('of-') && name === wanted)
   }
 
   describe('doctor names it, with the fix', () => {
@@ -304,7 +327,7 @@ export default defineConfig({
     test('of flags: each', async () => {
       const ids = ofFlags.map(({ id }) => id).filter((id) => id !== 'empty-key')
       const all = ids.map((id) => `doubt-${id}`)
-      const checks = await doctor(server.url, server.backendToken, all)
+      const checks = await doctor({ url: server.url, token: server.backendToken }, all)
       for (const [at, id] of ids.entries()) {
         const area = `of-${all[at]}`
         const [first] = checks.filter((check) => check.area === area)
@@ -328,14 +351,72 @@ export default defineConfig({
     ])('of the channel: %s', async (id, tamper) => {
       proxy.tamper = tamper
       const token = `default:development.${randomBytes(24).toString('hex')}`
-      const checks = await doctor(proxy.url, token, ['live'])
+      const checks = await doctor({ url: proxy.url, token }, ['live'])
       const named = checks.find(({ text }) => text.includes(`(${id})`))
       expect(named).toMatchObject({ area: 'of-live', advice: adviceOf(id, 'of-live') })
     })
   })
 
+  /** A producer beside this process's doctor: one job a flag, and heartbeats until the test is over. */
+  async function produce(flags: readonly string[], from: FlagSource): Promise<void> {
+    const queue = (name: string) => embeddedQueue({ path: join(folder, 'queue.db'), queue: name })
+    const of = (flag: string) => ({
+      ...{ payload: type<object>(), legacy: queue(flag), target: queue(`${flag}-next`), flag, timeout: '1s' },
+      ...{ flagKind: flagKindOf(flag), key: () => (flag === 'doubt-empty-key' ? '' : 'a@b.c') },
+    })
+    const cutover = await openCutover(
+      defineConfig({
+        ...{ namespace: 'doctor', ledger: ledger(), logger: SILENT },
+        flags: { kind: 'unleash', create: () => from },
+        migrations: Object.fromEntries(flags.map((flag) => [migrationOf(flag), of(flag) as never])),
+      }),
+    )
+    producing.push(() => cutover.close())
+    for (const flag of flags) await cutover.enqueue(migrationOf(flag) as never, {} as never)
+  }
+  const producing: (() => Promise<void>)[] = []
+  afterEach(async () => {
+    for (const close of producing.splice(0)) await close()
+  })
+
+  describe('doctor names every doubt of the table that a running process has, with the process and the fix', () => {
+    async function named(id: DoubtId, flag: string): Promise<Check> {
+      const { url, backendToken: token } = server
+      return await until(
+        async () => {
+          const checks = await doctor({ url, token, name: 'flag in processes' }, [flag])
+          return checks.find(({ area, text }) => area === migrationOf(flag) && text.includes(`(${id})`))
+        },
+        `doctor names ${id}`,
+        20_000,
+      )
+    }
+
+    const arranged: Partial<Record<DoubtId, Arrange>> = { ...CHANNELS, ...LOST }
+    const well = async (flag: string) => ({ flags: await source([flag]), mend })
+
+    test.each(UNLEASH_DOUBTS.map((doubt) => [doubt.id, doubt] as const))(
+      '%s',
+      async (id, { about, fix, what, status }) => {
+        const flag = about === 'channel' ? 'live' : `doubt-${id}`
+        const { flags, mend } = await (arranged[id]?.() ?? well(flag))
+        try {
+          await produce([flag], flags)
+          const since = id === 'empty-key' ? 'sent to legacy 1 time since it started, last at' : 'since'
+          const { text, advice, status: told } = await named(id, flag)
+          expect(advice).toBe(fix.replaceAll('NAME', migrationOf(flag)))
+          expect(told).toBe(status)
+          expect(text).toContain(what)
+          expect(text).toMatch(new RegExp(`\\n${hostname()}/${process.pid} \\(produces\\):? ${since} \\d{4}-`))
+        } finally {
+          await mend()
+        }
+      },
+    )
+  })
+
   test('the table is complete: every doubt is tried above', () => {
-    const tried = [...Object.keys(FLAGS), ...Object.keys(CHANNELS), 'stale', 'no-features', 'down-at-start']
+    const tried = [...Object.keys(FLAGS), ...Object.keys(CHANNELS), ...Object.keys(LOST)]
     expect(tried.toSorted()).toEqual(UNLEASH_DOUBTS.map(({ id }) => id).toSorted())
   })
 })

@@ -35,7 +35,7 @@ function watchOf(): {
   } as unknown as MigrationLedger
   const watch = new ControlWatch({
     ...{ migration: 'm', ledger: async () => ledger, flags, flag: 'm', rules: 'rules', by: 'test' },
-    ...{ emit: (event) => events.push(event), inFlight: () => ({ count: 0, oldest: undefined }) },
+    ...{ flagKind: 'string', emit: (event) => events.push(event), inFlight: () => ({ count: 0, oldest: undefined }) },
   })
   const read = async (aheadMs: number, epoch: Partial<ControlState['epoch']> = {}): Promise<void> => {
     state = controlState({ now: performance.timeOrigin + performance.now() + aheadMs, epoch: epochRecord(epoch) })

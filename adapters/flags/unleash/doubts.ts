@@ -1,7 +1,7 @@
 // What can be wrong with a flag or with the channel to it, what happens to jobs then, and what to do. One table: the
 // source obeys it, `cutover doctor` prints it, docs/unleash.md lists it, and a test goes through it with a real server.
 
-import type { FlagFinding, FlagQuestion } from '../../../src/ports/flags.ts'
+import { EMPTY_KEY, type FlagFinding, type FlagQuestion } from '../../../src/ports/flags.ts'
 import { type DecisionReason, ROUTES } from '../../../src/vocabulary/job.ts'
 import type { FlagDefinition, FlagStrategy, FlagVariant } from '../../unleash-engine.ts'
 
@@ -118,12 +118,12 @@ export const UNLEASH_DOUBTS = [
     fix: 'use gradual rollout (flexibleRollout) with constraints',
   },
   {
-    id: 'empty-key',
+    id: EMPTY_KEY.id,
     about: 'key',
-    what: "the job's key is empty",
+    what: EMPTY_KEY.text,
     reason: 'empty-key',
-    status: 'warn',
-    fix: 'give every payload a key: the function key of the migration',
+    status: EMPTY_KEY.status,
+    fix: EMPTY_KEY.advice,
   },
   {
     id: 'refused',
@@ -197,6 +197,10 @@ const BY_ID: ReadonlyMap<string, Doubt> = new Map(UNLEASH_DOUBTS.map((doubt) => 
 
 export function doubtOf(id: DoubtId): Doubt {
   return BY_ID.get(id) as Doubt
+}
+
+export function isDoubtId(id: string): id is DoubtId {
+  return BY_ID.has(id)
 }
 
 /** A doubt as `doctor` tells it; `detail` says what exactly was seen. */

@@ -16,7 +16,7 @@ import { doubt, type Evaluate, type FlagContext, type FlagDefinition, loadEngine
 import { UnleashAdmin } from './admin.ts'
 import { type Answer, parseAnswer } from './answer.ts'
 import { readBootstrap } from './bootstrap.ts'
-import { doubtOf, type Fault, faultsOf, findingOf, stickyOn } from './doubts.ts'
+import { doubtOf, type Fault, faultsOf, findingOf, isDoubtId, stickyOn } from './doubts.ts'
 import { Exposures } from './exposures.ts'
 import type { UnleashSettings } from './options.ts'
 import { Poller } from './poller.ts'
@@ -134,6 +134,10 @@ export class UnleashFlagSource implements FlagSource {
     const sticky = this.#stickyOn
     const faults = faultsOf(answer.flags.get(flag), { flagKind, sticky })
     return [...found, ...unique(faults).map(({ id, detail }) => findingOf(id, detail))]
+  }
+
+  finding(id: string): FlagFinding | undefined {
+    return isDoubtId(id) ? findingOf(id) : undefined
   }
 
   health(): FlagHealth {

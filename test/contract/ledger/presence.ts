@@ -22,6 +22,19 @@ export function presenceContract(bench: () => LedgerBench): void {
       expect(Math.abs((records[0]?.at ?? 0) - Date.now())).toBeLessThan(60_000)
     })
 
+    it('tells of doubts as they were told, and none of a process that does not', async () => {
+      const m = bench().migration()
+      const doubts = { flagDoubts: [{ id: 'stale', since: 17 }], emptyKeys: { times: 2, last: 18 } }
+      await m.beat(presenceOf('new', doubts))
+      await m.leave(presenceOf('new', doubts))
+      await m.beat(presenceOf('old'))
+      const [told, old] = [...(await m.presence())].sort((a, b) => (a.instance < b.instance ? -1 : 1))
+      expect(told).toMatchObject({ instance: 'new', gone: true, ...doubts })
+      expect(old).toMatchObject({ instance: 'old' })
+      expect(old).not.toHaveProperty('flagDoubts')
+      expect(old).not.toHaveProperty('emptyKeys')
+    })
+
     it('tells of one that left, with its last words', async () => {
       const m = bench().migration()
       await m.beat(presenceOf('one', { inFlight: 1 }))
