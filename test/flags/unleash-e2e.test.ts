@@ -316,6 +316,8 @@ describe.skipIf(!there)('a plan, driven through the flag server', () => {
       )
       expect(lost.record).toMatchObject({ stage: 'canary' })
       expect(await cockpit.record()).toMatchObject({ stage: 'canary', phase: 'watching' })
+      const controllers = (await cockpit.ledger.presence()).filter(({ drives }) => drives === true)
+      expect(controllers.flatMap(({ flagDoubts = [] }) => flagDoubts.map(({ id }) => id))).toContain('unreachable')
 
       await server.restart()
       expect((await cockpit.drive(at(() => false))).state).toBe('rests')
