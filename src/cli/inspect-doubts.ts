@@ -64,8 +64,8 @@ function inspectSilent(name: string, live: readonly PresenceRecord[], findings: 
 
 function unknown(id: string): FlagFinding {
   return {
-    ...({ id, status: 'warn', text: 'a doubt that the flag source of this configuration has no name for' } as const),
-    advice: 'do they run with the same flags and version of cutover as this process?',
+    ...({ id, status: 'warn', text: 'a doubt that cannot be told from here' } as const),
+    advice: 'look into its log; do all run with the same flags and the same version of cutover?',
   }
 }
 
