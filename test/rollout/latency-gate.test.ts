@@ -13,30 +13,10 @@ import {
   unpairedCounts,
 } from '../../src/rollout/gates/index.ts'
 import { pairedLatency, unpairedLatency } from '../../src/rollout/gates/latency.ts'
-import { expectClose, raised, random } from './kit.ts'
+import { expectClose, histogram, type Pair, pairTimes, raised, random } from './kit.ts'
 
-type Pair = readonly [legacy: number, target: number]
-
-function histogram(buckets: readonly number[]): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const bucket of buckets) counts.set(bucket, (counts.get(bucket) ?? 0) + 1)
-  return counts
-}
-
-/** As a ledger keeps it: + 1 at the start of a range, − 1 after its end. */
 function counted(pairs: readonly Pair[], tau: number, ratio: number): PairedLatencyCounts {
-  const differences = Object.fromEntries(PAIR_MEASURES.map((name) => [name, new Map<number, number>()])) as Record<
-    PairMeasure,
-    Map<number, number>
-  >
-  for (const [l, t] of pairs) {
-    for (const [name, range] of Object.entries(pairRanges(l, t, ratioSteps(ratio)))) {
-      const array = differences[name as PairMeasure]
-      array.set(range[0], (array.get(range[0]) ?? 0) + 1)
-      array.set(range[1] + 1, (array.get(range[1] + 1) ?? 0) - 1)
-    }
-  }
-  return pairedCounts({ tau, ratio, legacy: histogram(pairs.map(([l]) => l)), differences })
+  return pairedCounts(pairTimes(pairs, tau, ratio))
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)

@@ -63,31 +63,45 @@ export function scanPaired(counts: PairedLatencyCounts): ScannedEvidence {
   const arrays = { legacyOver, legacyOverPrev, upPass, downPass, upFail, downFail }
   const edges = checkEdges('latencyPaired', arrays, n)
   checkFalling('latencyPaired', { legacyOver, legacyOverPrev })
-  const quarter = -Math.log(4)
-  // the two halves of `locate`: evidence that legacy's quantile lies above the edge, and below it
-  const above = (a: number): number => quarter + rate.fail(n, legacyOver[a]!, m)
-  const below = (a: number): number => quarter + rate.pass(n, legacyOverPrev[a]!, m, DIFFERENCE_GRID)
-  const start = startOf(legacyOver, n * m)
-  const scan = (
-    up: readonly number[],
-    down: readonly number[],
-    evidence: (scores: ScoreCount[]) => number,
-  ): EdgeEvidence =>
-    leastOutward({ start, edges }, (a) => {
-      const rest = n - up[a]! - down[a]!
-      if (rest < 0) contradiction('latencyPaired', `${up[a]} + ${down[a]} differing pairs of ${n}`)
-      const scores: ScoreCount[] = [
-        [1, up[a]!],
-        [-1, down[a]!],
-        [0, rest],
-      ]
-      const [left, right] = [above(a), below(a)]
-      return { value: logSum(-Math.LN2 + evidence(scores), left, right), left, right }
-    })
+  const located = { n, legacyOver, legacyOverPrev, m, edges }
   return {
-    pass: scan(upPass, downPass, (scores) => logEPass(scores, { limit: 0, max: 1, grid: DIFFERENCE_GRID })),
-    fail: scan(upFail, downFail, (scores) => logEFail(scores, { limit: 0, min: -1, max: 1 })),
+    pass: leastOfPairs('pass', { ...located, up: upPass, down: downPass }),
+    fail: leastOfPairs('fail', { ...located, up: upFail, down: downFail }),
   }
+}
+
+/** The counts of one question, at each edge; `m`: the share that is over the quantile. */
+export interface PairsByEdge {
+  readonly n: number
+  readonly m: number
+  readonly edges: number
+  readonly legacyOver: readonly number[]
+  readonly legacyOverPrev: readonly number[]
+  readonly up: readonly number[]
+  readonly down: readonly number[]
+}
+
+/** Of counts that were checked. */
+export function leastOfPairs(question: 'pass' | 'fail', counts: PairsByEdge): EdgeEvidence {
+  const { n, m, edges, legacyOver, legacyOverPrev, up, down } = counts
+  const quarter = -Math.log(4)
+  const evidence = (scores: ScoreCount[]): number =>
+    question === 'pass'
+      ? logEPass(scores, { limit: 0, max: 1, grid: DIFFERENCE_GRID })
+      : logEFail(scores, { limit: 0, min: -1, max: 1 })
+  return leastOutward({ start: startOf(legacyOver, n * m), edges }, (a) => {
+    const rest = n - up[a]! - down[a]!
+    if (rest < 0) contradiction('latencyPaired', `${up[a]} + ${down[a]} differing pairs of ${n}`)
+    const scores: ScoreCount[] = [
+      [1, up[a]!],
+      [-1, down[a]!],
+      [0, rest],
+    ]
+    // the two halves of `locate`: evidence that legacy's quantile lies above the edge, and below it
+    const left = quarter + rate.fail(n, legacyOver[a]!, m)
+    const right = quarter + rate.pass(n, legacyOverPrev[a]!, m, DIFFERENCE_GRID)
+    return { value: logSum(-Math.LN2 + evidence(scores), left, right), left, right }
+  })
 }
 
 export function scanUnpaired(counts: UnpairedLatencyCounts): ScannedEvidence {
@@ -98,20 +112,37 @@ export function scanUnpaired(counts: UnpairedLatencyCounts): ScannedEvidence {
     contradiction('latencyUnpaired', 'the arrays of the two sides have different lengths')
   }
   checkFalling('latencyUnpaired', { targetOverPass, targetOverFail, legacyOverPass, legacyOverFail })
-  const start = startOf(legacyOverPass, nLegacy * m)
-  const sum = (left: number, right: number) => {
-    const [a, b] = [logHalf(left), logHalf(right)]
-    // each is at least −ln 2, whatever the edge
-    return { value: a + b, left: a - Math.LN2, right: b - Math.LN2 }
-  }
+  const sides = { nTarget, nLegacy, m, edges, start: startOf(legacyOverPass, nLegacy * m) }
   return {
-    pass: leastOutward({ start, edges }, (a) =>
-      sum(rate.fail(nLegacy, legacyOverPass[a]!, m), rate.pass(nTarget, targetOverPass[a]!, m, DIFFERENCE_GRID)),
-    ),
-    fail: leastOutward({ start, edges }, (a) =>
-      sum(rate.fail(nTarget, targetOverFail[a]!, m), rate.pass(nLegacy, legacyOverFail[a]!, m, DIFFERENCE_GRID)),
-    ),
+    pass: leastOfSides('pass', { ...sides, targetOver: targetOverPass, legacyOver: legacyOverPass }),
+    fail: leastOfSides('fail', { ...sides, targetOver: targetOverFail, legacyOver: legacyOverFail }),
   }
+}
+
+/** The counts of one question, at each edge; `start`: the edge, as an index, where to begin to look. */
+export interface SidesByEdge {
+  readonly nTarget: number
+  readonly nLegacy: number
+  readonly m: number
+  readonly edges: number
+  readonly start: number
+  readonly targetOver: readonly number[]
+  readonly legacyOver: readonly number[]
+}
+
+/** Of counts that were checked. */
+export function leastOfSides(question: 'pass' | 'fail', counts: SidesByEdge): EdgeEvidence {
+  const { nTarget, nLegacy, m, targetOver, legacyOver } = counts
+  return leastOutward(counts, (a) => {
+    const [onTarget, onLegacy] = [targetOver[a]!, legacyOver[a]!]
+    const [left, right] =
+      question === 'pass'
+        ? [rate.fail(nLegacy, onLegacy, m), rate.pass(nTarget, onTarget, m, DIFFERENCE_GRID)]
+        : [rate.fail(nTarget, onTarget, m), rate.pass(nLegacy, onLegacy, m, DIFFERENCE_GRID)]
+    const [one, other] = [logHalf(left), logHalf(right)]
+    // each is at least −ln 2, whatever the edge
+    return { value: one + other, left: one - Math.LN2, right: other - Math.LN2 }
+  })
 }
 
 interface AtEdge {
@@ -138,7 +169,7 @@ function leastOutward({ start, edges }: { start: number; edges: number }, at: (a
 }
 
 /** The first edge that at most `expected` outcomes are over, or the last one: near the sample quantile. */
-function startOf(over: readonly number[], expected: number): number {
+export function startOf(over: readonly number[], expected: number): number {
   let [low, high] = [0, over.length - 1]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -159,7 +190,8 @@ export function logSum(...logs: readonly number[]): number {
   return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - largest), 0))
 }
 
-function tail(gate: string, tau: number): number {
+/** `1 − τ`. */
+export function tail(gate: string, tau: number): number {
   if (!(tau > 0 && tau < 1)) refuseOption(`${gate}: tau`, tau, 'a number between 0 and 1, e.g. 0.95')
   // 1 − 0.95 as it stands in double precision, as the published vectors have it
   return 1 - tau

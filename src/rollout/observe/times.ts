@@ -6,6 +6,7 @@ import { type DifferenceArray, PAIR_MEASURES, type PairMeasure } from '../../por
 import { RECENT } from '../../ports/row-rules.ts'
 import type { Side } from '../../vocabulary/job.ts'
 import { waitClassEdge } from '../../vocabulary/latency.ts'
+import type { LatencyTimes } from '../gates/latency-bounds.ts'
 import { pairedCounts, unpairedCounts } from '../gates/latency-counts.ts'
 import type { LatencyObserved } from '../gates/stage.ts'
 import type { TripwireCounts } from '../gates/types.ts'
@@ -26,8 +27,14 @@ export interface LatencyQuestion {
   readonly gate: RatioGate
 }
 
+/** What the gate counts of the snapshot, by edge. */
+export function latencyObserved(snapshot: Snapshot, question: LatencyQuestion): LatencyObserved {
+  const times = latencyTimes(snapshot, question)
+  return times.kind === 'paired' ? { paired: pairedCounts(times) } : { unpaired: unpairedCounts(times) }
+}
+
 /** Pairs at target 0 and 100 %, primaries of both sides in between. */
-export function latencyObserved(snapshot: Snapshot, { stage, epoch, tau, gate }: LatencyQuestion): LatencyObserved {
+export function latencyTimes(snapshot: Snapshot, { stage, epoch, tau, gate }: LatencyQuestion): LatencyTimes {
   const families = FAMILIES[gate.unit]
   const { ratio } = gate
   if (stage.target === 0 || stage.target === 1) {
@@ -35,7 +42,7 @@ export function latencyObserved(snapshot: Snapshot, { stage, epoch, tau, gate }:
       (times) => times.epoch === epoch && times.ratio === ratio && families.includes(times.family),
     )
     const legacy = mergeLatencies(found.map((times) => times.legacy))
-    return { paired: pairedCounts({ tau, ratio, legacy, differences: mergedDifferences(found) }) }
+    return { kind: 'paired', tau, ratio, legacy, differences: mergedDifferences(found) }
   }
   const of = (side: Side): LatencyCounts =>
     mergeLatencies(
@@ -44,7 +51,7 @@ export function latencyObserved(snapshot: Snapshot, { stage, epoch, tau, gate }:
         .filter(({ name }) => name === `run.primary.${side}`)
         .map(({ counts }) => counts),
     )
-  return { unpaired: unpairedCounts({ tau, ratio, legacy: of('legacy'), target: of('target') }) }
+  return { kind: 'unpaired', tau, ratio, legacy: of('legacy'), target: of('target') }
 }
 
 function mergedDifferences(found: readonly PairTimes[]): Readonly<Record<PairMeasure, DifferenceArray>> {
