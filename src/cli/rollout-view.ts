@@ -95,7 +95,7 @@ function nameOf({ name, server }: GateReport): string {
 }
 
 function weighedRow(gate: GateReport, pen: Pen): string[] {
-  const { verdict, reason, interval, rule } = gate
+  const { verdict, reason, rule } = gate
   const needed = neededText(gate)
   const why = verdict === 'hold' && needed !== '' ? needed : REASON_TEXTS[reason]
   return [
@@ -103,7 +103,7 @@ function weighedRow(gate: GateReport, pen: Pen): string[] {
     `${nameOf(gate)}${rule === 'watch' ? pen.style('dim', ' (watch)') : ''}`,
     bar(gate, pen),
     foreign(gate.text, 60),
-    interval === null ? '' : intervalText(interval),
+    intervalText(gate),
     foreign(verdict === 'hold' && needed !== '' && reason !== 'undecided' ? `${why} (${reason})` : why, 60),
   ]
 }

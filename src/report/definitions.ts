@@ -25,7 +25,7 @@ export const DEFINITIONS: readonly Definitions[] = [
       ['for, against', 'natural logarithms of the evidence: proven, refuted where they reach the number beside them'],
       [
         'from, to',
-        'where the true share or difference lies, right at every moment at once, each end at the level of the verdict',
+        "where the true share or difference lies, of p50 and p95 how many times legacy's the quantile of target is; right at every moment at once, each end at the level of the verdict",
       ],
       ['needed', 'units and time still missing if what comes is like what was seen'],
       ['evidence over time', 'what the gates said of the counts as they stood at each look of the controller'],

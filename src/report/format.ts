@@ -44,6 +44,11 @@ export function formatInterval({ lower, upper }: Interval): string {
   return `${down}–${up} %`
 }
 
+/** `0.968 – 1.082 ×`, rounded outwards. */
+export function formatTimes({ lower, upper }: { readonly lower: number; readonly upper: number }): string {
+  return `${Math.floor(lower * 1000 + 1e-6) / 1000} – ${Math.ceil(upper * 1000 - 1e-6) / 1000} ×`
+}
+
 /** What the interval's units are. */
 export function unitsPhrase({ unit, units }: Interval): string {
   return unit === 'key' ? plural(units, 'first job of a key', 'first jobs of keys') : plural(units, 'pair')

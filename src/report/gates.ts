@@ -4,12 +4,14 @@
 // (upper end), or not below it (lower end), right at every moment at once.
 
 import { finite } from '../rollout/drive/trend.ts'
+import { type LatencyRatio, type LatencyTimes, latencyRatio } from '../rollout/gates/latency-bounds.ts'
 import { PLAIN_LIMITS } from '../rollout/gates/plain.ts'
 import { readCounts } from '../rollout/gates/readings.ts'
 import type { GateResult, StageCounts } from '../rollout/gates/stage.ts'
-import type { GateInput, WindowedInput } from '../rollout/gates/types.ts'
+import type { GateInput, LatencyInput, WindowedInput } from '../rollout/gates/types.ts'
 import { unitsNeeded } from '../rollout/gates/units.ts'
-import type { Stage } from '../rollout/plan/types.ts'
+import type { RatioGate, Stage } from '../rollout/plan/types.ts'
+import { type CutoverError, isCutoverError } from '../vocabulary/errors.ts'
 import { formatCount, formatMs, formatShare } from './format.ts'
 import { gateInterval } from './gate-interval.ts'
 import type { GateReport } from './rollout-model.ts'
@@ -17,8 +19,8 @@ import type { GateReport } from './rollout-model.ts'
 export interface GateContext {
   readonly stage: Stage
   readonly counts: StageCounts
-  /** p50 and p95 of target over legacy, as far as the histograms of the epoch tell. */
-  readonly ratios: Readonly<Partial<Record<'p50' | 'p95', number>>>
+  /** What a latency gate has counted. */
+  readonly times: (tau: number, gate: RatioGate) => LatencyTimes
 }
 
 type Numbers = Pick<GateReport, 'limit' | 'estimate' | 'interval' | 'units' | 'unitsNeeded' | 'text'>
@@ -194,28 +196,42 @@ function windowedText(input: WindowedInput, n: number, estimate: number | null):
 }
 
 function latency(
-  { name, verdict, reason, logEPass, passAt }: GateResult,
-  input: Extract<GateInput, { gate: 'latencyPaired' | 'latencyUnpaired' }>,
-  { ratios }: GateContext,
+  { verdict, reason, logEPass, passAt, failAt }: GateResult,
+  input: LatencyInput,
+  context: GateContext,
 ): Numbers {
   const units = input.gate === 'latencyPaired' ? input.counts.n : input.counts.nTarget
   const { limit = null, rule, minUnits = 20 } = input
-  const seen = ratios[name as 'p50' | 'p95'] ?? null
   const short = Math.max(0, minUnits - units)
   // evidence grows in proportion, once it grows at all
   const grows = logEPass !== null && logEPass > 0 && Number.isFinite(logEPass)
   const proof =
     rule === 'watch' || reason !== 'undecided' ? 0 : grows ? Math.ceil(units * (passAt / logEPass - 1)) : null
   const unitsNeeded = verdict !== 'hold' ? 0 : proof === null ? null : Math.max(short, proof)
-  const times = seen === null ? '–' : `${seen.toFixed(2)} ×`
+  const told = { ...NOTHING, limit, units, unitsNeeded }
+  const found = reason === 'contradiction' ? {} : ratioOf(context, input, { passAt, failAt })
+  if (isCutoverError(found)) return { ...told, text: found.message }
+  const { estimate = null, interval = null } = found
+  const times = estimate === null ? '–' : `${estimate.toFixed(2)} ×`
   return {
-    limit,
-    estimate: seen,
-    // pairs are counted for the plan's ratio alone: how other ratios would fare is not known
-    interval: null,
-    units,
-    unitsNeeded,
+    ...{ ...told, estimate, interval },
     text: `${times} legacy's over ${formatCount(units)}, limit ${limit ?? '–'} ×`,
+  }
+}
+
+/** An error where counts contradict themselves in what the verdict has no need of. */
+function ratioOf(
+  { stage, times }: GateContext,
+  { counts: { tau } }: LatencyInput,
+  levels: { readonly passAt: number; readonly failAt: number },
+): LatencyRatio | CutoverError {
+  const gate = tau === 0.5 ? stage.gates.p50 : stage.gates.p95
+  if (gate === undefined) return {}
+  try {
+    return latencyRatio(times(tau, gate), levels)
+  } catch (error) {
+    if (!isCutoverError(error, 'contradiction')) throw error
+    return error
   }
 }
 

@@ -82,11 +82,11 @@ export interface GateReport {
   readonly reason: GateReason
   /** A share, a ratio or ms, as the gate has it; null where it has none. */
   readonly limit: number | null
-  /** What was seen, in the limit's own terms. */
+  /** What was seen, in the limit's own terms; of the units that are judged. */
   readonly estimate: number | null
   /**
-   * Where the true share or difference lies, right at every moment at once, each end at the level of the verdict; null for
-   * gates that have no such evidence, and for `p50` and `p95`, whose pairs are counted for the plan's ratio alone.
+   * Where the true share, difference or ratio lies, right at every moment at once, each end at the level of the verdict. Null
+   * for gates that have no such evidence, before anything was counted, and of `p50` and `p95` while there are too few times.
    */
   readonly interval: { readonly lower: number; readonly upper: number } | null
   /** Units counted. */

@@ -1,6 +1,6 @@
 // The staged cutover in a report's tables: the stages, the gates of the one under way, and what was done when.
 
-import { formatCount, formatMs, formatShare, formatTime } from './format.ts'
+import { formatCount, formatMs, formatShare, formatTime, formatTimes } from './format.ts'
 import type { GateReport, RolloutReport, TimelineEntry } from './rollout-model.ts'
 import type { Cell, Section } from './sections.ts'
 
@@ -50,7 +50,7 @@ function gateRow(gate: GateReport): Cell[] {
     server === null ? name : { foreign: `${name} ${server}` },
     `${verdict} ${reason}`,
     { foreign: text },
-    gate.interval === null ? '' : intervalText(gate.interval),
+    intervalText(gate),
     rule === 'prove' ? reaching(evidenceFor, passAt) : watched(evidenceFor),
     reaching(evidenceAgainst, failAt),
     units === null ? '' : formatCount(units),
@@ -58,8 +58,11 @@ function gateRow(gate: GateReport): Cell[] {
   ]
 }
 
-export function intervalText({ lower, upper }: { readonly lower: number; readonly upper: number }): string {
-  return `${formatShare(lower)} – ${formatShare(upper)}`
+/** A share, a difference of shares, or how many times legacy's; empty where the gate has none. */
+export function intervalText({ name, interval, estimate }: GateReport): string {
+  const times = name === 'p50' || name === 'p95'
+  if (interval === null) return times && estimate !== null ? 'too few yet' : ''
+  return times ? formatTimes(interval) : `${formatShare(interval.lower)} – ${formatShare(interval.upper)}`
 }
 
 /** Units and time still needed; an estimate, and said so where nobody knows. */

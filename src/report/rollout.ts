@@ -1,7 +1,6 @@
 // Where does a staged cutover stand? From the controller's record and the counts of the same read, judged by the code that
 // the controller uses.
 
-import { mergeLatencies, quantile } from '../comparison/latency.ts'
 import type { DriveState, PresenceRecord, Snapshot } from '../ports/ledger.ts'
 import { type DriveReason, decideStep } from '../rollout/drive/decide.ts'
 import type { DriveFacts, FlagFacts, PlanReading } from '../rollout/drive/facts.ts'
@@ -11,8 +10,9 @@ import { type TrendPoint as StoredPoint, trendPoint } from '../rollout/drive/tre
 import { waitsOf } from '../rollout/drive/words.ts'
 import type { McpCounts } from '../rollout/gates/stage.ts'
 import { thresholds } from '../rollout/gates/thresholds.ts'
+import { latencyTimes } from '../rollout/observe/times.ts'
 import { STATISTICAL_GATES, type Stage, testsOf } from '../rollout/plan/types.ts'
-import { gateReport } from './gates.ts'
+import { type GateContext, gateReport } from './gates.ts'
 import type {
   RolloutReport,
   RolloutStage,
@@ -138,30 +138,9 @@ function gatesOf(
   snapshot: Snapshot,
   record: DriveRecord,
 ): RolloutReport['gates'] {
-  const ratios = ratiosOf(snapshot, stage.target, record.epoch)
-  return judgement.gates.map((gate) => gateReport(gate, { stage, counts, ratios }))
-}
-
-/** From the histograms of the epoch, open buckets too: an estimate to look at, not what is judged. */
-function ratiosOf({ histograms }: Snapshot, target: number, epoch: number | undefined) {
-  const paired = target === 0 || target === 1
-  const [legacyArm, targetArm] = paired
-    ? target === 0
-      ? ['primary', 'shadow']
-      : ['shadow', 'primary']
-    : ['primary', 'primary']
-  const of = (name: string) => {
-    return mergeLatencies(
-      histograms.filter((each) => each.epoch === epoch && each.name === name).map(({ counts }) => counts),
-    )
-  }
-  const [legacy, onTarget] = [of(`run.${legacyArm}.legacy`), of(`run.${targetArm}.target`)]
-  const ratio = (q: number): number | undefined => {
-    const [a, b] = [quantile(legacy, q), quantile(onTarget, q)]
-    return a === undefined || b === undefined || a === 0 ? undefined : b / a
-  }
-  const [p50, p95] = [ratio(0.5), ratio(0.95)]
-  return { ...(p50 === undefined ? {} : { p50 }), ...(p95 === undefined ? {} : { p95 }) }
+  const epoch = record.epoch ?? snapshot.control.epoch.epoch
+  const times: GateContext['times'] = (tau, gate) => latencyTimes(snapshot, { stage, epoch, tau, gate })
+  return judgement.gates.map((gate) => gateReport(gate, { stage, counts, times }))
 }
 
 function timelineEntry({ at, action, by, why, stage, attempt, epoch, dials, decision }: Move): TimelineEntry {

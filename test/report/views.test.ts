@@ -9,6 +9,8 @@ import { jsonReport } from '../../src/report/json.ts'
 import { markdownReport } from '../../src/report/markdown.ts'
 import type { MigrationReport, ReportModel } from '../../src/report/model.ts'
 import { textReport } from '../../src/report/text.ts'
+import { type DriveRecord, recordJson } from '../../src/rollout/drive/record.ts'
+import { histogram, type Pair, pairTimes as pairTimesOf } from '../rollout/kit.ts'
 import { ATTACKED, BUSY, CLEAN, EMPTY, HOSTILE, huge } from '../support/report-cases.ts'
 import { full } from '../support/report-full.ts'
 import { START } from '../support/snapshots.ts'
@@ -85,6 +87,23 @@ function expected({ jobs, sides, comparisons, noise }: MigrationReport): Record<
 
 const page = await htmlReport(modelOf(BUSY))
 
+/** As `full`, in a stage whose gates judge `n` pairs. */
+function paired(n = 900): LedgerSnapshot {
+  const made = full()
+  const record = made.drive?.record as unknown as DriveRecord
+  const { epoch = 0, plan } = record
+  const stage = plan.stages.find(({ name }) => name === 'shadow-all')
+  if (stage === undefined) throw new Error('no stage with pairs')
+  const pairs = Array.from({ length: n }, (_, at): Pair => [1480 + (at % 90), 1476 + (at % 90) + (at % 11)])
+  const times = [stage.gates.p50, stage.gates.p95].map((gate) => gate?.ratio ?? Number.NaN)
+  const pairTimes = times.map((ratio) => ({
+    ...{ legacy: histogram(pairs.map(([legacy]) => legacy)), ...pairTimesOf(pairs, 0.5, ratio).differences },
+    ...{ epoch, family: 'of-key' as const, ratio },
+  }))
+  const drive = { revision: 7, driven: true, record: recordJson({ ...record, stage: stage.name }) }
+  return { ...made, drive, snapshot: { ...made.snapshot, pairTimes } }
+}
+
 describe('the views agree', () => {
   const model = modelOf(BUSY)
   const json = JSON.parse(jsonReport(model)) as ReportModel
@@ -128,6 +147,44 @@ describe('the views agree', () => {
       expect([label, html.get(label)]).toEqual([label, cells])
     }
     expect(compared).toBeGreaterThan(35)
+  })
+
+  test.each([
+    ['two sides', full()],
+    ['pairs', paired()],
+  ])('every view tells the intervals of p50 and p95: %s', async (_, snapshot) => {
+    const model = modelOf(snapshot)
+    const gates = (JSON.parse(jsonReport(model)) as ReportModel).migrations[0]?.rollout?.gates
+    const views = [
+      textRows(textReport(model, { width: 200 })),
+      markdownRows(markdownReport(model)),
+      htmlRows(await htmlReport(model)),
+    ]
+    for (const name of ['p50', 'p95']) {
+      const interval = gates?.find((gate) => gate.name === name)?.interval
+      if (interval == null) throw new Error(`${name} has no interval`)
+      for (const rows of views) {
+        const [, lower, upper] = / ?([\d.]+) – ([\d.]+) ×$/.exec(rows.get(name)?.[2] ?? '') ?? []
+        expect(interval.lower - Number(lower)).toBeCloseTo(0, 2)
+        expect(Number(upper) - interval.upper).toBeCloseTo(0, 2)
+        // rounded outwards
+        expect(Number(lower)).toBeLessThanOrEqual(interval.lower + 1e-8)
+        expect(Number(upper)).toBeGreaterThanOrEqual(interval.upper - 1e-8)
+      }
+    }
+  })
+
+  test('every view says where there are too few times for an interval', async () => {
+    const model = modelOf(paired(12))
+    const gates = model.migrations[0]?.rollout?.gates
+    expect(gates?.find(({ name }) => name === 'p95')).toMatchObject({ interval: null, units: 12 })
+    for (const rows of [
+      textRows(textReport(model, { width: 200 })),
+      markdownRows(markdownReport(model)),
+      htmlRows(await htmlReport(model)),
+    ]) {
+      expect(rows.get('p95')?.[2]).toBe('too few yet')
+    }
   })
 
   test('the page tells every stage, every step and every gate', async () => {
