@@ -139,6 +139,8 @@ function ofPairs({ tau, ratio, differences }: PairedTimes, legacy: readonly numb
     pass: countedOf([upPass, downPass], { plan: plan.pass, shift: plan.pass - 1, onLegacy: legacy, last, lowest: n }),
     fail: countedOf([upFail, downFail], { plan: plan.fail, shift: plan.fail, onLegacy: [n, ...legacy], last }),
   }
+  // Of what is missing for another ratio the worst is taken. Both arrays differ by what is known, `more`; one more of each is
+  // worth (1 + x)(1 − x) < 1 to every bet. So it is never more than the evidence of the pairs, and just that for the plan's.
   const evidence = (question: Question, steps: number): number => {
     const { up, down, target, plan: known } = counted[question]
     const [shift, below] = question === 'pass' ? [steps - 1, 0] : [steps, 1]
