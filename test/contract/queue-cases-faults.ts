@@ -20,7 +20,8 @@ export async function workerProcess(
   if (how === undefined) throw new Error('the factory gives no `child`')
   const args = [WORKER, String(how.module), how.factory, JSON.stringify(how.options), mode]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = once(child, 'exit')
+  // with all that it printed
+  const exited = once(child, 'close')
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')
     await exited
