@@ -1,5 +1,5 @@
 // What comes and goes by the thousand a second. A `Set` that is filled and emptied at that pace grows new tables all the
-// time, and what stood in an old one is held until a whole garbage collection: jobs with their payloads, at 5 kB each. A
+// time, and what stood in an old one is held until a whole garbage collection: jobs with their payloads. A
 // slot of this is empty at once.
 
 export class Bag<T> {

@@ -57,7 +57,8 @@ export class LateNotes {
 
   /** Before what no pin was given up that the ledger was not told of; undefined where there is none. */
   get abandonedSince(): number | undefined {
-    return this.#abandoned.length === 0 ? undefined : Math.min(...this.#abandoned.map(({ since }) => since))
+    // in the order in which they were given up, and the oldest send under way only ever grows younger
+    return this.#abandoned[0]?.since
   }
 
   /** Something is still to be told. */
